@@ -1,0 +1,66 @@
+# Titanium: `make up` brings the platform up on this machine, `make test` runs every test; `make help` lists the rest.
+SHELL := /bin/bash -euo pipefail
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON    ?= python3
+CACHE     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/titanium
+INVENTORY ?= inventories/local
+# Passed on to ansible-playbook, e.g. make up ARGS='--tags blog --check --diff'
+ARGS      ?=
+
+# Environments are kept outside the clone and named after what they contain, so that a second clone shares them.
+venv = $(CACHE)/venv/$(1)-$(shell cat requirements/$(1).txt services/requirements.txt scripts/venv | sha256sum | cut -c1-12)
+VENV     := $(call venv,controller)
+VENV_DEV := $(call venv,dev)
+PLAY     := $(VENV)/bin/ansible-playbook -i $(INVENTORY)
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9_-]+:.*## /{printf "  \033[1mmake %-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.complete $(VENV_DEV)/.complete:
+	@scripts/venv $(PYTHON) $(@D)
+
+.PHONY: venv venv-dev
+venv: $(VENV)/.complete
+	@ln -sfn $(VENV) .venv
+venv-dev: $(VENV_DEV)/.complete
+	@ln -sfn $(VENV_DEV) .venv-dev
+
+##@ the platform
+.PHONY: up down reset verify status kubeconfig
+up: venv ## the whole platform on this machine, from nothing
+	@$(PLAY) site.yml $(ARGS)
+down: venv ## stop the local cluster, keep its data
+	@$(PLAY) playbooks/down.yml $(ARGS)
+reset: venv ## remove every trace of the local cluster (asks first)
+	@$(PLAY) playbooks/reset.yml $(ARGS)
+verify: venv ## prove from outside that the platform works
+	@$(PLAY) playbooks/verify.yml $(ARGS)
+status: venv ## what runs, and how it is
+	@$(PLAY) playbooks/status.yml $(ARGS)
+kubeconfig: ## print the path of the local cluster's kubeconfig
+	@echo /var/lib/titanium/kubeconfig
+
+##@ tests, cheapest first
+.PHONY: test lint unit integration molecule e2e
+test: venv venv-dev ## every test
+	@tests/run
+lint: venv-dev ## formatters, linters, type checkers
+	@tests/run lint
+unit: venv-dev ## unit tests
+	@tests/run unit
+integration: venv-dev ## tests on a real PostgreSQL and Redis
+	@tests/run integration
+molecule: venv venv-dev ## every role on the real local cluster
+	@tests/run molecule
+e2e: venv venv-dev ## the whole platform, from outside
+	@tests/run e2e
+
+##@ development
+.PHONY: dev lock
+dev: venv-dev ## the four services with reload, a real PostgreSQL and Redis; no cluster, no root
+	@.venv-dev/bin/python -m tests.harness.dev
+lock: ## compile the pinned, hashed requirements
+	@scripts/lock
