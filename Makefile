@@ -54,7 +54,7 @@ unit: venv-dev ## unit tests
 integration: venv-dev ## tests on a real PostgreSQL and Redis
 	@tests/run integration
 molecule: venv venv-dev ## every role on the real local cluster
-	@tests/run molecule
+	@ROLE=$(ROLE) tests/run molecule
 e2e: venv venv-dev ## the whole platform, from outside
 	@tests/run e2e
 
