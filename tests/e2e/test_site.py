@@ -1,0 +1,73 @@
+"""site.yml on a running platform: nothing to do, drift shown exactly, drift mended."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from .conftest import kubectl, playbook
+
+NAMESPACE = "titanium-prod"
+
+
+def test_second_run_changes_nothing() -> None:
+    run = playbook("site.yml")
+    assert run.returncode == 0, run.output
+    assert run.recap("changed") == 0, run.output
+
+
+def test_check_is_quiet_on_a_running_platform() -> None:
+    run = playbook("site.yml", "--check", "--diff")
+    assert run.returncode == 0, run.output
+    assert run.recap("changed") == 0, run.output
+    assert not re.search(r"^[+-](?![+-]{2} )", run.stdout, re.MULTILINE), run.stdout
+
+
+def test_scaled_deployment_is_shown_and_mended() -> None:
+    wanted = int(kubectl("-n", NAMESPACE, "get", "deployment", "blog-service", "-o", "jsonpath={.spec.replicas}"))
+    kubectl("-n", NAMESPACE, "scale", "deployment", "blog-service", f"--replicas={wanted + 1}")
+
+    check = playbook("site.yml", "--tags", "blog", "--check", "--diff")
+    assert check.returncode == 0, check.output
+    assert f"-  replicas: {wanted + 1}" in check.stdout
+    assert f"+  replicas: {wanted}" in check.stdout
+    # Exactly that: one line goes, one comes.
+    assert len(re.findall(r"^[+-](?![+-]{2} )", check.stdout, re.MULTILINE)) == 2, check.stdout
+
+    mend = playbook("site.yml", "--tags", "blog")
+    assert mend.returncode == 0, mend.output
+    assert mend.recap("changed") == 1, mend.output
+    assert kubectl(
+        "-n", NAMESPACE, "get", "deployment", "blog-service", "-o", "jsonpath={.spec.replicas}"
+    ) == str(wanted)
+
+
+def test_edited_configmap_is_shown_and_mended() -> None:
+    before = json.loads(kubectl("-n", NAMESPACE, "get", "configmap", "-l", "app.kubernetes.io/name=redis", "-o", "json"))
+    name, data = before["items"][0]["metadata"]["name"], before["items"][0]["data"]
+    key = next(iter(data))
+    kubectl("-n", NAMESPACE, "patch", "configmap", name, "-p", json.dumps({"data": {key: data[key] + "# by hand\n"}}))
+
+    check = playbook("site.yml", "--tags", "redis", "--check", "--diff")
+    assert check.returncode == 0, check.output
+    assert "# by hand" in check.stdout
+
+    mend = playbook("site.yml", "--tags", "redis")
+    assert mend.returncode == 0, mend.output
+    after = json.loads(kubectl("-n", NAMESPACE, "get", "configmap", name, "-o", "json"))
+    assert after["data"] == data
+
+
+def test_verify_walks_through_the_blog() -> None:
+    run = playbook("playbooks/verify.yml")
+    assert run.returncode == 0, run.output
+    for step in ("sign up", "log in", "write a post", "read it back", "delete the post"):
+        assert step in run.stdout
+
+
+def test_status_lists_the_workloads() -> None:
+    run = playbook("playbooks/status.yml")
+    assert run.returncode == 0, run.output
+    for name in ("api-gateway", "auth-service", "user-service", "blog-service", "postgresql", "redis", "coredns"):
+        assert name in run.stdout
+    assert "not all ready" not in run.stdout
