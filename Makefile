@@ -44,7 +44,7 @@ kubeconfig: ## print the path of the local cluster's kubeconfig
 	@echo /var/lib/titanium/kubeconfig
 
 ##@ tests, cheapest first
-.PHONY: test lint unit integration molecule e2e
+.PHONY: test lint unit integration molecule e2e chaos
 test: venv venv-dev ## every test
 	@tests/run
 lint: venv-dev ## formatters, linters, type checkers
@@ -57,6 +57,9 @@ molecule: venv venv-dev ## every role on the real local cluster
 	@ROLE=$(ROLE) tests/run molecule
 e2e: venv venv-dev ## the whole platform, from outside
 	@tests/run e2e
+
+chaos: venv venv-dev ## break the running platform: kill every component, stop it, start it
+	@tests/run chaos
 
 ##@ development
 .PHONY: dev lock
