@@ -1,0 +1,1 @@
+"""blog-service: posts, categories, comments and drafts, and the page that shows them."""
