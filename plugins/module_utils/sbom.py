@@ -50,10 +50,10 @@ def python_packages(root: Path) -> Iterator[Component]:
         yield Component(type=ComponentType.LIBRARY, name=name, version=version, purl=purl, bom_ref=str(purl))
 
 
-def go_module(name: str, version: str, module: str) -> Component:
-    """Return the component of a Go binary that was built from ``module`` at ``version``."""
+def go_module(module: str, version: str) -> Component:
+    """Return the component for a Go module."""
     purl = PackageURL.from_string(f"pkg:golang/{module}@{version}")
-    return Component(type=ComponentType.APPLICATION, name=name, version=version, purl=purl, bom_ref=str(purl))
+    return Component(type=ComponentType.LIBRARY, name=module, version=version, purl=purl, bom_ref=str(purl))
 
 
 def bill(root: Path, *, name: str, version: str, distribution: str, created: datetime, extra: list[Component]) -> str:

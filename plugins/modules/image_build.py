@@ -26,8 +26,8 @@ options:
   archive:
     description: File to write. Without it the image stays in O(storage), for others to stand on.
     type: path
-  binary:
-    description: File that goes into the context, for an image that carries one.
+  go:
+    description: The Go command, which tells what modules a binary was made of. Without it the bill names the main module alone.
     type: path
   wheels:
     description: Folder in which fetched Python packages are kept.
@@ -233,8 +233,7 @@ class Build:
         for folder in [context, *(path for path in context.rglob("*") if path.is_dir())]:
             folder.chmod(0o755)
         if self.image["binary"]:
-            # Copied, so that no build can write into the cache.
-            shutil.copyfile(self.parameters["binary"], context / self.image["binary"])
+            shutil.copyfile(self.image["binary_path"], context / self.image["binary"])
             (context / self.image["binary"]).chmod(0o755)
 
         arguments: list[str | Path] = [f"--build-arg=BASE_IMAGE={self.image['base']}"]
@@ -298,9 +297,8 @@ class Build:
         """Add the bill of materials and the labels, and give the image its reference."""
         image = self.image
         with self.container(plain) as (container, root):
-            extra = [sbom.go_module(image["binary"], image["version"], image["module"])] if image["binary"] else []
             text = sbom.bill(
-                root, name=image["name"], version=image["digest"], distribution=f"debian-{image['debian']}", created=self.day, extra=extra
+                root, name=image["name"], version=image["digest"], distribution=f"debian-{image['debian']}", created=self.day, extra=self.go_modules()
             )  # fmt: skip
             path = root / sbom.PATH
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -322,6 +320,23 @@ class Build:
                 f"--timestamp={int(self.day.timestamp())}", container, image["reference"],
             )  # fmt: skip
         run("dropping the image without labels", *self.buildah, "rmi", plain)
+
+    def go_modules(self) -> list[sbom.Component]:
+        """Return what the image's binary was made of, if it carries one."""
+        image = self.image
+        if not image["binary"]:
+            return []
+        modules = {image["module"]: f"v{image['version']}"}
+        if self.parameters["go"] and Path(self.parameters["go"]).exists():
+            previous = ""
+            for line in run("reading the binary's modules", self.parameters["go"], "version", "-m", image["binary_path"]).splitlines():
+                what, *rest = line.strip().split("\t")
+                if what == "=>":  # stands in for the line before
+                    modules.pop(previous)
+                if what in ("dep", "=>"):
+                    previous = rest[0]
+                    modules[previous] = rest[1]
+        return [sbom.go_module(module, version) for module, version in modules.items()]
 
     def write_archive(self) -> None:
         """Write the image as an OCI archive, whole or not at all."""
@@ -345,7 +360,7 @@ def main() -> None:
             "image": {"type": "dict", "required": True},
             "storage": {"type": "path", "required": True},
             "archive": {"type": "path"},
-            "binary": {"type": "path"},
+            "go": {"type": "path"},
             "wheels": {"type": "path", "required": True},
             "mirror": {"type": "str"},
             "security_mirror": {"type": "str"},

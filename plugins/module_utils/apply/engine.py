@@ -409,7 +409,9 @@ class Engine:
             return self._recreate(resource, item, body, live)
         action = "created"
         if live is not None:
-            same = live["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"] or content(live) == content(after)
+            # What a dry run returns bears the live object's version even if it differs.
+            untouched = not self._options.check and live["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
+            same = untouched or content(live) == content(after)
             action = "unchanged" if same else "configured"
         outcome = Outcome(item.ref, item.api_version, action, body=after, resource=resource)
         if self._options.diff and action != "unchanged":
