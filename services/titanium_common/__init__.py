@@ -1,0 +1,1 @@
+"""What Titanium's services share: settings, the app factory, database, cache, tokens, rate limits, metrics."""

@@ -1,0 +1,28 @@
+"""Text that PostgreSQL and JSON can hold."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+
+def storable(value: str) -> str:
+    """Return `value`.
+
+    Raises:
+        PydanticCustomError: it holds a NUL character, which PostgreSQL refuses, or half of a surrogate pair, which
+            UTF-8 cannot express.
+    """
+    if "\0" in value:
+        raise PydanticCustomError("nul_character", "Text must not contain NUL characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("lone_surrogate", "Text must be valid Unicode") from None
+    return value
+
+
+Text = Annotated[str, AfterValidator(storable)]
+"""A string to use in schemas instead of `str`; add a `Field` with its length."""
