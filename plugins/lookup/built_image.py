@@ -14,10 +14,9 @@ description:
   - The role P(titanium.platform.images#role) builds the images and loads them into containerd.
 options:
   _terms:
-    description: Names of images, as in C(roles/images/files/recipes.yml).
+    description: Names of images, as in C(roles/images/files/recipes.yml). Without any, all of them.
     type: list
     elements: str
-    required: true
   details:
     description:
       - Return how each image is made instead of its reference alone, with the images it stands on before it;
@@ -25,7 +24,7 @@ options:
     type: bool
     default: false
   cache_dir:
-    description: Folder in which the binaries that images carry are found. Only used with O(details).
+    description: Folder with the binaries that images carry, and with the archives of images. Only used with O(details).
     type: path
     default: ~/.cache/titanium
 """
@@ -78,7 +77,7 @@ class Catalogue:
     root:
         Root of the collection: what recipes' paths are relative to.
     cache_dir:
-        Folder in which the binaries that images carry are found.
+        Folder with the binaries that images carry, and with the archives of images.
     """
 
     def __init__(self, root: Path = ROOT, cache_dir: str = "~/.cache/titanium") -> None:
@@ -126,7 +125,7 @@ class Catalogue:
         context = self.root / recipe.get("context", "")
         content = {
             "format": FORMAT,
-            "recipe": recipe,
+            "recipe": {key: value for key, value in recipe.items() if key != "seconds"},
             "debian": [self.recipes["debian"], str(self.recipes["refreshed"])],
             "from": self.digest(below) if below else "",
             # The folder's name is its version and a digest of all that decides what is in it.
@@ -151,10 +150,13 @@ class Catalogue:
         """Return what the module ``titanium.platform.image_build`` needs to build the image ``name``."""
         recipe = self.recipe(name)
         below = recipe.get("from")
+        digest = self.digest(name)
         return {
             "name": name,
             "reference": self.reference(name),
-            "digest": self.digest(name),
+            "digest": digest,
+            "archive": str(Path(self.cache_dir).expanduser() / "images" / f"{name}-{digest}.tar"),
+            "seconds": recipe["seconds"],
             "base": self.reference(below) if below else "",
             "debian": self.recipes["debian"],
             "refreshed": str(self.recipes["refreshed"]),
@@ -206,6 +208,7 @@ class LookupModule(LookupBase):
         """Return a reference, or details, per name in ``terms``."""
         self.set_options(var_options=variables, direct=kwargs)
         catalogue = Catalogue(cache_dir=self.get_option("cache_dir"))
+        terms = terms or list(catalogue.images)
         if not self.get_option("details"):
             return [catalogue.reference(name) for name in terms]
         names = dict.fromkeys(name for term in terms for name in catalogue.chain(term))
