@@ -48,7 +48,7 @@ class RequestMiddleware:
         trusted_proxies: int,
         tracing: Tracing | None,
     ) -> None:
-        """Wrap `app`; `time_limit` is in seconds, `max_body_size` in bytes, `tracing` is None where no endpoint is configured."""
+        """Wrap `app`; `time_limit` is in seconds, `max_body_size` in bytes, `tracing` is None where none is wanted."""
         self.app = app
         self.metrics = metrics
         self.access_log = access_log
@@ -96,7 +96,7 @@ class RequestMiddleware:
         self.metrics.in_flight.inc()
         error: BaseException | None = None
         try:
-            if content_length and int(content_length) > self.max_body_size:
+            if content_length.isdigit() and int(content_length) > self.max_body_size:
                 raise ContentTooLarge(headers={"Connection": "close"})
             async with asyncio.timeout(self.time_limit) as limit:
                 await self.app(scope, receive, send_with_headers)

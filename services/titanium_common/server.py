@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import uvicorn
 from pydantic import ValidationError
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from titanium_common.settings import Settings
+
+S = TypeVar("S", bound="Settings")
 
 KEEP_ALIVE = 75
 """Seconds an idle connection stays open: longer than proxies keep theirs, so that it is they who close."""
@@ -63,7 +65,7 @@ def listen(host: str, port: int) -> socket.socket:
     return result
 
 
-def serve(create: Callable[[Settings], FastAPI], settings: Settings, ports: Sequence[int] = ()) -> None:
+def serve(create: Callable[[S], FastAPI], settings: S, ports: Sequence[int] = ()) -> None:
     """Run a service until it is told to stop.
 
     Args:
@@ -91,7 +93,7 @@ def serve(create: Callable[[Settings], FastAPI], settings: Settings, ports: Sequ
     DrainingServer(config, app, settings.shutdown_delay).run(sockets=sockets)
 
 
-def load(settings: type[Settings]) -> Settings:
+def load(settings: type[S]) -> S:
     """Read settings from the environment.
 
     Raises:

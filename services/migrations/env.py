@@ -1,0 +1,51 @@
+"""What Alembic runs for every command; see its documentation for `env.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from alembic import context
+from sqlalchemy import text
+
+from migrations.connection import VERSION_SCHEMA, MigrationSettings, create_engine, take_lock
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+def run(connection: Connection) -> None:
+    """Run the command on `connection`, each revision in a transaction of its own."""
+    take_lock(connection)
+    connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {VERSION_SCHEMA}"))
+    connection.commit()
+    context.configure(connection=connection, version_table_schema=VERSION_SCHEMA, transaction_per_migration=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def run_online(settings: MigrationSettings) -> None:
+    """Connect and run the command."""
+    engine = create_engine(settings)
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
+    await engine.dispose()
+
+
+def run_offline() -> None:
+    """Print the SQL instead."""
+    context.configure(
+        url="postgresql+asyncpg://",
+        version_table_schema=VERSION_SCHEMA,
+        literal_binds=True,
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        context.execute(f"CREATE SCHEMA IF NOT EXISTS {VERSION_SCHEMA}")
+        context.run_migrations()
+
+
+if context.is_offline_mode():
+    run_offline()
+else:
+    asyncio.run(run_online(context.config.attributes["settings"]))

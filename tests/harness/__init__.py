@@ -1,0 +1,1 @@
+"""Starts the real parts of the platform as processes on this machine: PostgreSQL, Redis and the services."""
