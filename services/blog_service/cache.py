@@ -12,14 +12,14 @@ Why no read is older than a write that was acknowledged before it:
   dies between commit and replacement leaves no stale answer behind.
 - Requests share a read of the generation, or a load, only if it began after they arrived, or under a generation that
   they themselves have read.
-- If Redis fails, this process stops trusting it, and starts again only once it could replace the generation: Redis
-  may have come back with values from before, or missed the replacement that failed.
+- If Redis fails, this process stops using it, and starts again only once it could replace the generation, as Redis may
+  have missed a replacement. Every connection begins with one too: a Redis that was restarted behind an idle process
+  may have come back with values from before.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 from collections import OrderedDict
@@ -29,19 +29,20 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 import orjson
-from prometheus_client import Counter, Gauge
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
-    from redis.asyncio import Redis
+    from redis.asyncio.connection import AbstractConnection
+
+    from titanium_common.metrics import Metrics
+    from titanium_common.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-READS = Counter("blog_cache_reads_total", "Reads of cached answers, by result.", ["result"])
-TRUSTED = Gauge("blog_cache_trusted", "1 while Redis is used, 0 after it failed and until it answers again.")
-_LOCAL, _SHARED, _MISS, _BYPASS = (READS.labels(result) for result in ("local", "shared", "miss", "bypass"))
 
 _PREFIX: Final = "blog:2:"
 _MARKER: Final = b"!"
@@ -110,11 +111,36 @@ class Answer:
             return None
 
 
+def client(settings: Settings) -> Redis | None:
+    """The client that a `Cache` needs, apart from the one for rate limits: failures are to be seen, not retried."""
+    if not settings.redis_host:
+        return None
+    return Redis(
+        host=settings.redis_host,
+        port=settings.redis_port,
+        password=settings.redis_password.get_secret_value() or None,
+        socket_connect_timeout=settings.redis_timeout,
+        socket_timeout=settings.redis_timeout,
+        client_name=settings.service,
+        retry=Retry(NoBackoff(), 0),
+        max_connections=32,
+        redis_connect_func=_connected,
+    )
+
+
+async def _connected(connection: AbstractConnection) -> None:
+    await connection.on_connect()
+    for name in _GENERATION_KEYS:
+        await connection.send_command("SET", name, secrets.token_hex(8))
+        await connection.read_response()
+
+
 class Cache:
     """Answers by key, valid until the next write of what they are made from.
 
     Parameters:
-        redis: the client (bytes, no retries of its own), or None to load every answer afresh.
+        redis: what `client` returned, or None to load every answer afresh.
+        metrics: counts hits and misses, in this process (`local`) and in Redis (`shared`), and Redis' errors.
         timeout: seconds after which a command to Redis is given up and the cache is not used for a while.
         retry_after: seconds between attempts to use Redis again.
         ttl: seconds that an answer is kept; also the longest a replica cut off from Redis can be behind the others.
@@ -124,6 +150,7 @@ class Cache:
     def __init__(
         self,
         redis: Redis | None,
+        metrics: Metrics,
         *,
         timeout: float = 0.25,
         retry_after: float = 1.0,
@@ -131,6 +158,7 @@ class Cache:
         local_bytes: int = 8 << 20,
     ) -> None:
         self._redis = redis
+        self._metrics = metrics
         self._timeout = timeout
         self._retry_after = retry_after
         self._ttl = ttl
@@ -142,7 +170,6 @@ class Cache:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reading = False
         self._trusted = redis is not None
-        TRUSTED.set(self._trusted)
 
     async def get(self, key: str, scopes: Sequence[Scope], load: Callable[[], Awaitable[Answer]]) -> Answer:
         """The answer kept under `key`, or a new one from `load`.
@@ -154,15 +181,15 @@ class Cache:
         """
         generations = await self._generations()
         if generations is None:
-            _BYPASS.inc()
             return await load()
         stamp = b".".join([generations[scope] for scope in scopes])
         answer = self._local.get(key)
         now = asyncio.get_running_loop().time()
         if answer is not None and answer.stamp == stamp and answer.expires > now:
             self._local.move_to_end(key)
-            _LOCAL.inc()
+            self._metrics.cache_hit("local")
             return answer
+        self._metrics.cache_miss("local")
         flight = (key, stamp)
         task = self._loads.get(flight)
         if task is None:
@@ -172,18 +199,17 @@ class Cache:
         # Shielded: one client that goes away must not take the answer from the others who wait for it.
         return await asyncio.shield(task)
 
-    @contextlib.asynccontextmanager
-    async def committing(self, *scopes: Scope) -> AsyncIterator[None]:
-        """Wraps a commit (and not the work before it), so that no answer from before it is served after it.
+    async def mark(self, *scopes: Scope) -> None:
+        """To be called just before a commit that outdates answers; `replace` has to follow it, come what may."""
+        await self._publish(scopes, _MARKER + secrets.token_hex(8).encode(), _MARKER_SECONDS)
+
+    async def replace(self, *scopes: Scope) -> None:
+        """To be called after the commit and before the writer is answered: outdates what was loaded before.
 
         Returns only once the generation is replaced, or Redis is known to be out of reach and not used until it is.
+        Goes on if the caller is cancelled.
         """
-        marker = _MARKER + secrets.token_hex(8).encode()
-        await self._publish(scopes, marker, _MARKER_SECONDS)
-        try:
-            yield
-        finally:
-            await asyncio.shield(self._spawn(self._publish(scopes, secrets.token_hex(8).encode(), None)))
+        await asyncio.shield(self._spawn(self._publish(scopes, secrets.token_hex(8).encode(), None)))
 
     async def close(self) -> None:
         """Ends what runs in the background; the client itself is the owner's to close."""
@@ -243,10 +269,10 @@ class Cache:
         if final and (packed := await self._command(lambda redis: redis.get(name))) is not None:
             answer = Answer.unpack(packed, stamp)
             if answer is not None:
-                _SHARED.inc()
+                self._metrics.cache_hit("shared")
                 self._keep(key, stamp, answer)
                 return answer
-        _MISS.inc()
+        self._metrics.cache_miss("shared")
         answer = await load()
         if final:
             self._keep(key, stamp, answer)
@@ -281,9 +307,9 @@ class Cache:
             await self._command(lambda redis, name=name: redis.set(name, value, ex=seconds))  # type: ignore[misc]
 
     def _distrust(self, error: Exception) -> None:
+        self._metrics.redis_errors.inc()
         if self._trusted:
             self._trusted = False
-            TRUSTED.set(0)
             logger.warning("Redis failed (%s); answers are read from the database until it is back", error or type(error))
             self._spawn(self._regain_trust())
 
@@ -298,11 +324,10 @@ class Cache:
             except (RedisError, OSError, TimeoutError):
                 continue
             self._trusted = True
-            TRUSTED.set(1)
             logger.info("Redis answers again")
 
-    def _spawn(self, coroutine: Awaitable[None]) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(coroutine)
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

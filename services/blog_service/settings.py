@@ -1,0 +1,24 @@
+"""Settings of blog-service."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from titanium_common.settings import BackendSettings
+
+
+class BlogSettings(BackendSettings):
+    """What blog-service is told besides what every service is."""
+
+    service: ClassVar[str] = "blog-service"
+
+    port: Annotated[int, Field(ge=1, le=65535)] = 8005
+    database_user: str = "blog_service"
+    cache_ttl: Annotated[int, Field(ge=1, le=3600)] = 60
+    """Seconds an answer is kept; also the longest a replica that alone is cut off from Redis can be behind."""
+    write_limit: str = "600/minute"
+    """Posts, comments and drafts that one user may write; empty for no limit."""
+    preview_limit: str = "240/minute"
+    """Previews that one user may ask for; empty for no limit."""
