@@ -14,7 +14,7 @@ description:
   - The role P(titanium.platform.images#role) builds the images and loads them into containerd.
 options:
   _terms:
-    description: Names of images, as in C(roles/images/files/recipes.yml). Without any, all of them.
+    description: Names of images, as in C(roles/images/files/recipes.yml). Without any, all that this tree has the sources of.
     type: list
     elements: str
   details:
@@ -114,6 +114,14 @@ class Catalogue:
             found.update(str(file.relative_to(context)) for file in matches)
         return sorted(found)
 
+    def has_sources(self, name: str) -> bool:
+        """Tell whether every file that the recipe of the image ``name`` asks for is there."""
+        try:
+            self.files(name)
+        except AnsibleLookupError:
+            return False
+        return True
+
     def dockerfile(self, name: str) -> str:
         """Return the path in the context of the Dockerfile of the image ``name``."""
         return str(self.recipe(name).get("dockerfile", "Dockerfile"))
@@ -157,6 +165,7 @@ class Catalogue:
             "digest": digest,
             "archive": str(Path(self.cache_dir).expanduser() / "images" / f"{name}-{digest}.tar"),
             "seconds": recipe["seconds"],
+            "chain": self.chain(name),
             "base": self.reference(below) if below else "",
             "debian": self.recipes["debian"],
             "refreshed": str(self.recipes["refreshed"]),
@@ -208,8 +217,9 @@ class LookupModule(LookupBase):
         """Return a reference, or details, per name in ``terms``."""
         self.set_options(var_options=variables, direct=kwargs)
         catalogue = Catalogue(cache_dir=self.get_option("cache_dir"))
-        terms = terms or list(catalogue.images)
+        terms = terms or [name for name in catalogue.images if catalogue.has_sources(name)]
         if not self.get_option("details"):
             return [catalogue.reference(name) for name in terms]
+        # What others stand on comes before them.
         names = dict.fromkeys(name for term in terms for name in catalogue.chain(term))
         return [catalogue.details(name) for name in names]

@@ -75,6 +75,7 @@ megabytes:
 
 import contextlib
 import datetime
+import fcntl
 import os
 import shutil
 import subprocess
@@ -85,6 +86,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from packaging.markers import Marker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,6 +116,21 @@ def run(step: str, *command: str | Path, cwd: str | None = None) -> str:
         lines = (process.stdout + process.stderr).splitlines()
         raise BuildError("\n".join([f"{step} failed ({command[0]} ended with {process.returncode}):", *lines[-TAIL:]]))
     return process.stdout
+
+
+def applicable(requirements: str, python: str) -> str:
+    """Return what of a compiled requirements file holds for another version of Python, without environment markers."""
+    environment = {"python_version": python, "python_full_version": f"{python}.0"}
+    lines = []
+    for line in requirements.replace("\\\n", " ").splitlines():
+        requirement, semicolon, rest = line.partition(" ; ")
+        if semicolon:
+            marker, hashes, digests = rest.partition(" --hash")
+            if not Marker(marker).evaluate(environment):
+                continue
+            line = f"{requirement} {hashes}{digests}"
+        lines.append(line)
+    return "\n".join(lines) + "\n"
 
 
 class Apt:
@@ -186,6 +203,14 @@ class Build:
 
     def run(self) -> None:
         """Build the image and write the archive."""
+        storage = Path(self.parameters["storage"])
+        storage.mkdir(parents=True, exist_ok=True)
+        # Another run must not clean up what this one is at work on; the role's own clean-up takes the same lock.
+        with (storage / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._run()
+
+    def _run(self) -> None:
         if not self.reference_exists(self.image["reference"]):
             if self.image["packages"]:
                 context, arguments = self.bootstrap()
@@ -266,11 +291,14 @@ class Build:
         """Fetch Python packages with this host's pip and configuration; return arguments that make the build's pip find them."""
         wheels = Path(self.parameters["wheels"])
         wheels.mkdir(parents=True, exist_ok=True)
+        python = self.image["wheels"]["python"]
+        requirements = self.work / "requirements.txt"
+        # pip would judge the markers by this host's version of Python.
+        requirements.write_text(applicable(Path(self.image["context"], self.image["wheels"]["requirements"]).read_text(), python))
         run(
             "fetching Python packages", sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
             "--no-input", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--implementation", "cp",
-            "--python-version", self.image["wheels"]["python"], "--dest", wheels,
-            "--requirement", Path(self.image["context"], self.image["wheels"]["requirements"]),
+            "--python-version", python, "--dest", wheels, "--requirement", requirements,
         )  # fmt: skip
         configuration = self.work / "pip.conf"
         configuration.write_text("[global]\nno-index = true\nfind-links = /mnt\ndisable-pip-version-check = true\n")
