@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import APIRouter, FastAPI, Request
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.responses import Response
 
 from titanium_common.database import Database
@@ -24,6 +23,8 @@ from titanium_common.tokens import TokenVerifier
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
+
+    from starlette.middleware import Middleware
 
     from titanium_common.settings import Settings
 
@@ -44,6 +45,8 @@ class State:
     limiter: RateLimiter
     checks: dict[str, Callable[[], Awaitable[None]]]
     """What must be reached for the service to be ready; each raises a `ServiceError` when it is not."""
+    watched: dict[str, Callable[[], Awaitable[None]]]
+    """What `/ready` tells about, but can be done without."""
     draining: bool
 
 
@@ -61,6 +64,7 @@ def create_app(
     redis: bool = False,
     tokens: bool = False,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+    middleware: Sequence[Middleware] = (),
     access_log: AccessLog | None = None,
 ) -> FastAPI:
     """Make a service.
@@ -73,6 +77,7 @@ def create_app(
         redis: whether it uses Redis (`app.state.redis`, `app.state.limiter`); it is ready without.
         tokens: whether it verifies access tokens (`app.state.tokens`, `current_user`).
         lifespan: opens and closes what else it needs, after and before the parts above.
+        middleware: its own ASGI middleware, around its routes and inside the common one.
         access_log: where access lines go instead of standard output.
 
     Returns:
@@ -111,16 +116,19 @@ def create_app(
     app.state.metrics = metrics
     app.state.draining = False
     app.state.checks = {}
+    app.state.watched = {}
     if database:
         app.state.database = Database(settings, metrics)
         app.state.checks["database"] = app.state.database.check
     if redis:
         app.state.redis = Redis(settings, metrics)
+        if settings.redis_host:
+            app.state.watched["redis"] = app.state.redis.check
         app.state.limiter = RateLimiter(app.state.redis, metrics, settings.trusted_proxies)
     if tokens:
         app.state.tokens = TokenVerifier(settings.auth_service_url)
 
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.max_body_size)
+    app.user_middleware.extend(middleware)
     app.add_middleware(
         RequestMiddleware,
         metrics=metrics,
@@ -138,7 +146,7 @@ def create_app(
 
 
 async def check_dependencies(parts: State) -> tuple[bool, dict[str, str]]:
-    """Ask everything the service needs; return whether it is ready, and what each one said."""
+    """Ask everything the service needs or uses; return whether it is ready, and what each one said."""
 
     async def ask(check: Callable[[], Awaitable[None]]) -> bool:
         try:
@@ -148,14 +156,10 @@ async def check_dependencies(parts: State) -> tuple[bool, dict[str, str]]:
             return False
         return True
 
-    names = list(parts.checks)
-    answers = await asyncio.gather(*(ask(parts.checks[name]) for name in names))
-    result = {name: "ok" if answer else "unavailable" for name, answer in zip(names, answers, strict=True)}
-    ready = all(answers) and not parts.draining
-    redis: Redis | None = getattr(parts, "redis", None)
-    if redis is not None and redis.client is not None:
-        result["redis"] = "ok" if await redis.ping() else "unavailable"
-    return ready, result
+    checks = {**parts.watched, **parts.checks}
+    answers = dict(zip(checks, await asyncio.gather(*map(ask, checks.values())), strict=True))
+    ready = all(answers[name] for name in parts.checks) and not parts.draining
+    return ready, {name: "ok" if answer else "unavailable" for name, answer in answers.items()}
 
 
 def _operations() -> APIRouter:

@@ -7,6 +7,8 @@ import logging
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from starlette.exceptions import HTTPException
+
 from titanium_common.context import new_context, reset_current, set_current
 from titanium_common.errors import ContentTooLarge, RequestTimeout, ServiceError, error_response
 from titanium_common.proxies import client_address
@@ -32,6 +34,13 @@ def route_template(scope: Scope) -> str:
     if route is None:
         route = getattr(scope.get("route"), "path_format", None)
     return route or "unmatched"
+
+
+class _BodyTooLarge(HTTPException):
+    """An HTTPException, because FastAPI takes other errors while it reads a body for bad JSON."""
+
+    def __init__(self) -> None:
+        super().__init__(413, headers={"Connection": "close"})
 
 
 class RequestMiddleware:
@@ -75,6 +84,8 @@ class RequestMiddleware:
                 accept = value
             elif name == b"content-length":
                 content_length = value
+            elif name == b"transfer-encoding":
+                receive = self._counting(receive)
         context = new_context(request_id, traceparent, tracestate)
         scope[CONTEXT] = context
         span = self.tracing.start(scope, context) if self.tracing else None
@@ -105,7 +116,7 @@ class RequestMiddleware:
             if not limit.expired():
                 log.exception("unexpected timeout")
             if status == 0:
-                failure = RequestTimeout() if limit.expired() else ServiceError()
+                failure: ServiceError = RequestTimeout() if limit.expired() else ServiceError()
                 await error_response(failure, accept.decode("latin-1"))(scope, receive, send_with_headers)
             else:
                 raise  # Half an answer must not look like a whole one.
@@ -113,10 +124,14 @@ class RequestMiddleware:
             error = exception
             if status != 0:
                 raise
-            if not isinstance(exception, ServiceError):
+            if isinstance(exception, _BodyTooLarge):
+                failure = ContentTooLarge(headers={"Connection": "close"})
+            elif isinstance(exception, ServiceError):
+                failure = exception
+            else:
                 log.exception("unexpected error")
-                exception = ServiceError()
-            await error_response(exception, accept.decode("latin-1"))(scope, receive, send_with_headers)
+                failure = ServiceError()
+            await error_response(failure, accept.decode("latin-1"))(scope, receive, send_with_headers)
         finally:
             seconds = perf_counter() - started
             self.metrics.in_flight.dec()
@@ -128,6 +143,20 @@ class RequestMiddleware:
             if span is not None and self.tracing is not None:
                 self.tracing.finish(span, scope["method"], route, status or CLIENT_GONE, error)
             reset_current(token)
+
+    def _counting(self, receive: Receive) -> Receive:
+        """Watch the size of a body that did not tell it beforehand."""
+        size = 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self.max_body_size:
+                raise _BodyTooLarge
+            return message
+
+        return counted
 
     def _write_access(self, scope: Scope, status: int, route: str, seconds: float) -> None:
         context = scope[CONTEXT]

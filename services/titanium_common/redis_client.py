@@ -12,6 +12,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from titanium_common.errors import ServiceUnavailable
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -25,6 +27,10 @@ D = TypeVar("D")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 """Seconds during which a Redis that failed is not asked; doubled with each further failure."""
+
+
+class RedisUnavailable(ServiceUnavailable):
+    """Redis cannot be reached or does not answer in time."""
 
 
 class Redis:
@@ -108,9 +114,10 @@ class Redis:
         """Remove `keys`; False if Redis could not be asked."""
         return await self.run(lambda client: client.delete(*keys), None) is not None
 
-    async def ping(self) -> bool:
-        """Whether Redis answers."""
-        return bool(await self.run(lambda client: client.ping(), default=False))
+    async def check(self) -> None:
+        """Raise `RedisUnavailable` unless Redis answers."""
+        if not await self.run(lambda client: client.ping(), default=False):
+            raise RedisUnavailable
 
     async def close(self) -> None:
         """Close all connections."""

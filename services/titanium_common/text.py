@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -22,6 +23,11 @@ def storable(value: str) -> str:
     except UnicodeEncodeError:
         raise PydanticCustomError("lone_surrogate", "Text must be valid Unicode") from None
     return value
+
+
+def comparable(text: str) -> str:
+    """Return what makes two names the same: compatibility forms and letter case do not tell them apart."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 Text = Annotated[str, AfterValidator(storable)]

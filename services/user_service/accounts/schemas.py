@@ -10,7 +10,7 @@ import email_validator
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from titanium_common.text import Text
+from titanium_common.text import Text, comparable
 
 # The platform also runs in networks of its own, where addresses end in .local, .internal or .test.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
@@ -18,11 +18,6 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 _USERNAME = re.compile(r"[\w.+-]+")
 _RESERVED = frozenset({"verify-credentials", ".", ".."})
 PASSWORD_MIN, PASSWORD_MAX = 8, 200
-
-
-def comparable(text: str) -> str:
-    """Return what makes two names the same: compatibility forms and letter case do not tell them apart."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def _username(value: str) -> str:

@@ -6,12 +6,13 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from titanium_common.errors import ServiceUnavailable
+from titanium_common.text import comparable
 from user_service.accounts.errors import UserNotFound, WrongCredentials
-from user_service.accounts.schemas import Registration, comparable
 
 if TYPE_CHECKING:
     from user_service.accounts.passwords import PasswordHasher
     from user_service.accounts.repository import AccountRepository, AccountRow
+    from user_service.accounts.schemas import Registration
 
 BIGINT_MAX = 2**63 - 1
 

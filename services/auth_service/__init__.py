@@ -1,0 +1,1 @@
+"""Login, sessions and access tokens. Owns the database schema `auth`."""

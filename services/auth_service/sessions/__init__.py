@@ -1,0 +1,1 @@
+"""Sessions: a login, its access tokens and its refresh tokens."""
