@@ -261,7 +261,7 @@ class Build:
             shutil.copyfile(self.image["binary_path"], context / self.image["binary"])
             (context / self.image["binary"]).chmod(0o755)
 
-        arguments: list[str | Path] = [f"--build-arg=BASE_IMAGE={self.image['base']}"]
+        arguments: list[str | Path] = [f"--build-arg=BASE_IMAGE={self.image['base']}", f"--build-arg=VERSION={self.image['digest']}"]
         for key, value in self.image["args"].items():
             arguments.append(f"--build-arg={key}={value}")
         if self.image["target"]:
