@@ -19,7 +19,7 @@ _AUTH = {
 _USERS = {"/api/register": "/users", "/api/users": "/users"}
 _USER = "/api/users/"
 # Where the platform's earlier version checked credentials, for all the world.
-_NEVER_A_USER = frozenset({"verify-credentials"})
+_NEVER_A_USER = frozenset({"verify-credentials", ".", ".."})
 
 
 class Upstream(Enum):
@@ -71,11 +71,6 @@ def resolve(path: str, raw_path: bytes) -> Target | None:
         return Target(Upstream.BLOG, quote(raw_path, safe="/%:@!$&'()*+,;=~-._"), template)
     if path.startswith(_USER):
         username = path[len(_USER) :]
-        if (
-            username
-            and "/" not in username
-            and username.casefold() not in _NEVER_A_USER
-            and username not in {".", ".."}
-        ):
+        if username and "/" not in username and username.casefold() not in _NEVER_A_USER:
             return Target(Upstream.USER, f"/users/{quote(username, safe='')}", "/api/users/{username}")
     return None
