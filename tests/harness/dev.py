@@ -6,6 +6,7 @@ usage: python -m tests.harness.dev [--fresh] [--port PORT]
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import secrets
@@ -13,8 +14,6 @@ import signal
 import stat
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,6 @@ from tests.harness.services import ROOT, Services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
 POLL = 0.4
 """Seconds between two looks at the source files."""
@@ -120,12 +118,14 @@ def demo_account(services: Services, folder: Path) -> str:
         return path.read_text()
     password = secrets.token_urlsafe(12)
     body = {"username": DEMO_USER, "email": "demo@example.org", "password": password}
-    request = urllib.request.Request(
-        services.edge + "/api/register", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=10):  # noqa: S310
-        path.touch(mode=0o600)
-        path.write_text(password)
+    connection = http.client.HTTPConnection("127.0.0.1", services.edge_port, timeout=10)
+    connection.request("POST", "/api/register", json.dumps(body), {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    if response.status != 201:
+        raise RuntimeError(f"the demo user could not be made: {response.status} {response.read().decode()}")
+    connection.close()
+    path.touch(mode=0o600)
+    path.write_text(password)
     return password
 
 
@@ -171,11 +171,8 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="port of the edge (a free one near 8080)")
     options = parser.parse_args()
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.default_int_handler)
     began = time.monotonic()
     folder = state_folder()
     if options.fresh:
@@ -207,7 +204,7 @@ def main() -> int:
         watch(services, postgres, logs)
     except KeyboardInterrupt:
         return 0
-    except (MissingProgramError, RuntimeError, urllib.error.URLError) as error:
+    except (MissingProgramError, RuntimeError, OSError) as error:
         print(f"titanium: {error}", file=sys.stderr)
         return 1
     finally:

@@ -6,6 +6,7 @@ import http.client
 import os
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,8 +120,7 @@ class Services:
         for name in chosen:
             self.processes[name].start()
         for name in chosen:
-            port = self.ports[name]
-            self.processes[name].wait_until(lambda port=port: answers("127.0.0.1", port, "/ready"), timeout)
+            self.processes[name].wait_until(partial(answers, "127.0.0.1", self.ports[name], "/ready"), timeout)
 
     def stop(self, *names: str) -> None:
         """Stop services, all of them unless named, the gateway first."""

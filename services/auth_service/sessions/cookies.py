@@ -1,15 +1,11 @@
 """The cookie that holds the refresh token, and who may make a browser send it."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from fastapi import Request
 
 from auth_service.sessions.errors import CrossSite
 from titanium_common.proxies import request_host, request_scheme
-
-if TYPE_CHECKING:
-    from fastapi import Request
 
 NAME = "refresh_token"
 
