@@ -43,7 +43,9 @@ def problems(ranges: list[str]) -> list[str]:
             found.append(f"{text} is not an address range: {error}. Mend: write it as in 10.244.0.0/16")
     for one, other in itertools.combinations(networks, 2):
         if one.version == other.version and one.overlaps(other):
-            found.append(f"the address ranges {one} and {other} overlap. Mend: give pods and Services ranges of their own")
+            found.append(
+                f"the address ranges {one} and {other} overlap. Mend: give pods and Services ranges of their own"
+            )
     return found
 
 

@@ -77,7 +77,9 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         folders = []
         for name in terms:
             if name not in programs:
-                raise AnsibleError(f"no program {name!r} in the section go of lock.yml; there are: {', '.join(programs)}")
+                raise AnsibleError(
+                    f"no program {name!r} in the section go of lock.yml; there are: {', '.join(programs)}"
+                )
             entry = programs[name]
             folder = cache / "bin" / name / f"{entry['version']}-{digest(entry, SOURCES / entry['source'])}"
             folders.append(str(folder))

@@ -63,11 +63,13 @@ problems:
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 GIB = 2**30
 LISTEN = "0A"
@@ -125,12 +127,18 @@ def root() -> str | None:
 
 def system() -> str | None:
     if platform.machine() != "x86_64":
-        return f"the machine is {platform.machine()}: this inventory builds for x86_64 alone. Mend: use an x86_64 machine"
+        return (
+            f"the machine is {platform.machine()}: this inventory builds for x86_64 alone. Mend: use an x86_64 machine"
+        )
     try:
         release = platform.freedesktop_os_release()
     except OSError:
         release = {}
-    if not shutil.which("apt-get") or release.get("ID") != "debian" or int(release.get("VERSION_ID", "0").split(".")[0]) < 12:
+    if (
+        not shutil.which("apt-get")
+        or release.get("ID") != "debian"
+        or int(release.get("VERSION_ID", "0").split(".")[0]) < 12
+    ):
         name = release.get("PRETTY_NAME", "unknown")
         return f"the system is {name}: this inventory needs Debian 12 or newer. Mend: use such a machine, a container or a virtual one will do"
     return None
@@ -139,7 +147,9 @@ def system() -> str | None:
 def kernel() -> Iterator[str]:
     if "overlay" not in Path("/proc/filesystems").read_text() and not shutil.which("modprobe"):
         yield "the kernel has no overlay file system. Mend: modprobe overlay, or another kernel"
-    controllers = {line.split()[0] for line in Path("/proc/cgroups").read_text().splitlines()[1:] if line.split()[3] == "1"}
+    controllers = {
+        line.split()[0] for line in Path("/proc/cgroups").read_text().splitlines()[1:] if line.split()[3] == "1"
+    }
     if Path("/sys/fs/cgroup/cgroup.controllers").exists():
         controllers |= set(Path("/sys/fs/cgroup/cgroup.controllers").read_text().split())
     missing = {"cpu", "memory", "pids"} - controllers
@@ -206,7 +216,9 @@ def main() -> None:
     def ours(executable: str) -> bool:
         # An executable that was replaced while it runs is shown with " (deleted)" behind it.
         path = executable.removesuffix(" (deleted)")
-        return path.startswith(p["state_dir"].rstrip("/") + "/") or "/containers/" in path or path == "/usr/bin/containerd"
+        return (
+            path.startswith(p["state_dir"].rstrip("/") + "/") or "/containers/" in path or path == "/usr/bin/containerd"
+        )
 
     problems = [problem for problem in (root(), system()) if problem]
     # Nothing else can be seen properly without root.

@@ -261,9 +261,7 @@ class Pki:
         key = rsa.generate_private_key(public_exponent=65537, key_size=3072)
         self.write(
             f"{name}.pub",
-            key.public_key().public_bytes(
-                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-            ),
+            key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo),
             MODE_PUBLIC,
         )
         self.write_key(name, key)

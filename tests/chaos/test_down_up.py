@@ -11,7 +11,15 @@ import pytest
 
 from tests.e2e.conftest import EDGE, playbook
 
-COMPONENTS = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "containerd"}
+COMPONENTS = {
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "containerd",
+}
 
 
 @pytest.mark.cluster

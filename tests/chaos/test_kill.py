@@ -7,14 +7,17 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import httpx
 import psutil
 import pytest
 
 from tests.e2e.conftest import EDGE, kubectl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Process names as the kernel shows them, and how long each may take to serve again, in seconds. The bound is for a
 # busy machine of two cores; what was measured is printed and kept in docs/operations.md.

@@ -37,14 +37,15 @@ def test_scaled_deployment_is_shown_and_mended() -> None:
     mend = playbook("site.yml", "--tags", "blog")
     assert mend.returncode == 0, mend.output
     assert mend.recap("changed") == 1, mend.output
-    assert kubectl(
-        "-n", NAMESPACE, "get", "deployment", "blog-service", "-o", "jsonpath={.spec.replicas}"
-    ) == str(wanted)
+    assert kubectl("-n", NAMESPACE, "get", "deployment", "blog-service", "-o", "jsonpath={.spec.replicas}") == str(
+        wanted
+    )
 
 
 def test_edited_configmap_is_shown_and_mended() -> None:
-    before = json.loads(kubectl("-n", NAMESPACE, "get", "configmap", "-l", "app.kubernetes.io/name=redis", "-o", "json"))
-    name, data = before["items"][0]["metadata"]["name"], before["items"][0]["data"]
+    label = "app.kubernetes.io/name=redis"
+    [before] = json.loads(kubectl("-n", NAMESPACE, "get", "configmap", "-l", label, "-o", "json"))["items"]
+    name, data = before["metadata"]["name"], before["data"]
     key = next(iter(data))
     kubectl("-n", NAMESPACE, "patch", "configmap", name, "-p", json.dumps({"data": {key: data[key] + "# by hand\n"}}))
 
