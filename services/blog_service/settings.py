@@ -18,7 +18,7 @@ class BlogSettings(BackendSettings):
     database_user: str = "blog_service"
     cache_ttl: Annotated[int, Field(ge=1, le=3600)] = 60
     """Seconds an answer is kept; also the longest a replica that alone is cut off from Redis can be behind."""
-    write_limit: str = "600/minute"
+    rate_limit_write: str = "600/minute"
     """Posts, comments and drafts that one user may write; empty for no limit."""
-    preview_limit: str = "240/minute"
+    rate_limit_preview: str = "240/minute"
     """Previews that one user may ask for; empty for no limit."""

@@ -35,7 +35,7 @@ def settings(request: Request) -> BlogSettings:
 
 async def writing_user(request: Request, user: CurrentUser) -> User:
     """The user, counted against the limit on writes."""
-    await limiter(request).hit(request, "write", settings(request).write_limit, str(user.id))
+    await limiter(request).hit(request, "write", settings(request).rate_limit_write, str(user.id))
     return user
 
 

@@ -98,5 +98,5 @@ async def publish_draft(request: Request, user: Writer, draft_id: Id, if_match: 
 @router.post("/preview", response_model=Preview, responses=responses(*_WRITING))
 async def preview(request: Request, user: CurrentUser, text: PreviewText) -> Response:
     """Markdown as a post would show it."""
-    await limiter(request).hit(request, "preview", settings(request).preview_limit, str(user.id))
+    await limiter(request).hit(request, "preview", settings(request).rate_limit_preview, str(user.id))
     return JsonResponse({"html": await asyncio.to_thread(markdown.render, text.content)}, headers=_PRIVATE)
