@@ -310,7 +310,9 @@ class Cache:
         self._metrics.redis_errors.inc()
         if self._trusted:
             self._trusted = False
-            logger.warning("Redis failed (%s); answers are read from the database until it is back", error or type(error))
+            logger.warning(
+                "Redis failed (%s); answers are read from the database until it is back", error or type(error)
+            )
             self._spawn(self._regain_trust())
 
     async def _regain_trust(self) -> None:

@@ -121,6 +121,6 @@ def plain_query(query_string: bytes) -> ListQuery | None:
     limit = numbers.get("limit", 20)
     if not 1 <= limit <= 100 or len(category) > 80 or len(search) > 100:
         return None
-    return ListQuery(limit, numbers.get("offset", 0), category, search, numbers.get("before", 0), numbers.get("after", 0))
-
-
+    return ListQuery(
+        limit, numbers.get("offset", 0), category, search, numbers.get("before", 0), numbers.get("after", 0)
+    )

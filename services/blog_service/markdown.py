@@ -101,7 +101,9 @@ def _image(self: RendererHTML, tokens: Sequence[Token], index: int, options: Opt
     return self.image(tokens, index, options, env)
 
 
-def _table_open(_self: RendererHTML, _tokens: Sequence[Token], _index: int, _options: OptionsDict, _env: EnvType) -> str:
+def _table_open(
+    _self: RendererHTML, _tokens: Sequence[Token], _index: int, _options: OptionsDict, _env: EnvType
+) -> str:
     return '<div class="md-table" tabindex="0"><table>\n'
 
 
@@ -144,3 +146,18 @@ def _parser() -> MarkdownIt:
 
 
 _PARSER = _parser()
+
+
+def plain(source: str) -> str:
+    """The words of Markdown alone, on one line: for lists, where `**` and `##` would be noise."""
+    blocks = (token.children or [] for token in _PARSER.parse(source) if token.type == "inline")
+    words = (" ".join("".join(_words(child) for child in children).split()) for children in blocks)
+    return " ".join(filter(None, words))
+
+
+def _words(token: Token) -> str:
+    if token.type in ("text", "code_inline"):
+        return token.content
+    if token.type == "image":
+        return token.content
+    return " " if token.type in ("softbreak", "hardbreak") else ""

@@ -59,8 +59,8 @@ class PostList:
     older: bool
 
 
-async def list_posts(session: Session, query: ListQuery) -> PostList:
-    """The posts that `query` asks for."""
+async def list_posts(session: Session, query: ListQuery, *, opening: int = 0) -> PostList:
+    """The posts that `query` asks for, with the first `opening` characters of their texts as `opening` if not 0."""
     arguments: list[object] = []
 
     def bind(value: object) -> str:
@@ -91,6 +91,7 @@ async def list_posts(session: Session, query: ListQuery) -> PostList:
         page = f"{matching} AND p.id < {bind(query.before)}"
     else:
         offset = query.offset
+    beginning = f", left(p.content, {bind(opening)}) AS opening" if opening else ""
     # One more than asked for tells whether there is a next page. The total comes along even if the page is empty.
     rows = await session.fetch(
         "posts.list",
@@ -98,7 +99,7 @@ async def list_posts(session: Session, query: ListQuery) -> PostList:
         SELECT total, page.*
         FROM (SELECT count(*) AS total FROM blog.posts AS p WHERE {matching}) AS counted
         LEFT JOIN (
-          SELECT p.id, p.title, p.author, p.created_at, p.excerpt, {_CATEGORY}
+          SELECT p.id, p.title, p.author, p.created_at, p.excerpt, {_CATEGORY}{beginning}
           FROM {_JOINED} WHERE {page} ORDER BY p.id {order} LIMIT {bind(query.limit + 1)} OFFSET {bind(offset)}
         ) AS page ON true
         ORDER BY page.id {order}
@@ -249,7 +250,9 @@ async def list_comments(session: Session, post_id: int, *, after: int = 0, limit
 
 async def count_comments(session: Session, post_id: int) -> int:
     """How many comments the post has."""
-    return int(await session.fetchval("comments.count", "SELECT count(*) FROM blog.comments WHERE post_id = $1", post_id))
+    return int(
+        await session.fetchval("comments.count", "SELECT count(*) FROM blog.comments WHERE post_id = $1", post_id)
+    )
 
 
 async def insert_comment(
@@ -313,7 +316,9 @@ async def list_drafts(session: Session, author_id: int, limit: int) -> list[Reco
 
 async def count_drafts(session: Session, author_id: int) -> int:
     """How many drafts the author has."""
-    return int(await session.fetchval("drafts.count", "SELECT count(*) FROM blog.drafts WHERE author_id = $1", author_id))
+    return int(
+        await session.fetchval("drafts.count", "SELECT count(*) FROM blog.drafts WHERE author_id = $1", author_id)
+    )
 
 
 async def get_draft(session: Session, draft_id: int, author_id: int, *, lock: bool = False) -> Record | None:

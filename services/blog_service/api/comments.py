@@ -33,7 +33,9 @@ async def list_comments(
     return AnswerResponse(await reads(request).comments(post_id, after, limit))
 
 
-@router.post("", status_code=201, response_model=Comment, responses=responses(*_WRITING, PostNotFound, KeyUsedElsewhere))
+@router.post(
+    "", status_code=201, response_model=Comment, responses=responses(*_WRITING, PostNotFound, KeyUsedElsewhere)
+)
 async def create_comment(request: Request, user: Writer, post_id: Id, new: NewComment, key: IdempotencyKey) -> Response:
     """Write a comment."""
     if not possible(post_id):

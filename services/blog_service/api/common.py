@@ -42,7 +42,9 @@ async def writing_user(request: Request, user: CurrentUser) -> User:
 Writer = Annotated[User, Depends(writing_user)]
 
 
-def _if_match(if_match: Annotated[str | None, Header(description="The ETag of the version to change.")] = None) -> frozenset[str] | None:
+def _if_match(
+    if_match: Annotated[str | None, Header(description="The ETag of the version to change.")] = None,
+) -> frozenset[str] | None:
     return None if if_match is None else entity_tags(if_match)
 
 

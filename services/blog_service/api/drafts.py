@@ -60,9 +60,7 @@ async def read_draft(request: Request, user: CurrentUser, draft_id: Id) -> Respo
     return JsonResponse(draft_json(row), headers={"ETag": draft_etag(row), **_PRIVATE})
 
 
-@router.put(
-    "/drafts/{draft_id}", response_model=Draft, responses=responses(*_WRITING, DraftNotFound, VersionMismatch)
-)
+@router.put("/drafts/{draft_id}", response_model=Draft, responses=responses(*_WRITING, DraftNotFound, VersionMismatch))
 async def replace_draft(request: Request, user: Writer, draft_id: Id, text: DraftText, if_match: IfMatch) -> Response:
     """Replace a draft's texts. With `If-Match`, only of the version that it names."""
     if not possible(draft_id):

@@ -38,12 +38,19 @@ if TYPE_CHECKING:
 
 PAGE_SIZE: Final = 10
 COMMENTS_SIZE: Final = 50
+#: Characters of a post's Markdown that a list looks at for its beginning in plain words.
+OPENING: Final = 400
 MAX_PAGE: Final = 10_000_000
 SEEDED_CATEGORIES: Final = 3
 
 _POST_PATH = re.compile(r"/blog/posts/([0-9]{1,19})/?")
 _EDIT_PATH = re.compile(r"/blog/posts/([0-9]{1,19})/edit/?")
-_FORMS: Final = {"/blog/write": "editor", "/blog/drafts": "drafts", "/blog/login": "login", "/blog/register": "register"}
+_FORMS: Final = {
+    "/blog/write": "editor",
+    "/blog/drafts": "drafts",
+    "/blog/login": "login",
+    "/blog/register": "register",
+}
 
 _HTML_HEADERS: Final = [
     (b"content-type", b"text/html; charset=utf-8"),
@@ -79,6 +86,7 @@ class Pages:
             "asset": assets.url,
             "hue": palette.css_class,
             "languages": LANGUAGES,
+            "plain": markdown.plain,
         }
 
     async def send(self, scope: Scope, send: Send) -> None:
@@ -124,7 +132,9 @@ class Pages:
         async def load() -> Answer:
             offset = (number - 1) * PAGE_SIZE
             async with self._database.session() as session:
-                found = await repository.list_posts(session, ListQuery(PAGE_SIZE, offset, category, search))
+                found = await repository.list_posts(
+                    session, ListQuery(PAGE_SIZE, offset, category, search), opening=OPENING
+                )
                 categories = await repository.list_categories(session)
             chosen = next((row for row in categories if row["slug"] == category), None)
 

@@ -48,7 +48,8 @@ one(".language")?.addEventListener("click", (event) => {
 // --- what belongs to the user
 function showSession() {
   const name = user();
-  one(".who").textContent = name;
+  one(".who .avatar").textContent = [...name][0]?.toUpperCase() ?? "";
+  one(".who span:last-child").textContent = name;
   for (const element of all(".own")) {
     element.hidden = !name || element.closest("[data-author]").dataset.author !== name;
   }
@@ -213,6 +214,8 @@ function startSigning(form, action) {
     }
     button.disabled = false;
   });
+  // Where to go afterwards stays known when someone changes between logging in and signing up.
+  one(".other a").search = location.search;
   form.elements.username.focus();
 }
 

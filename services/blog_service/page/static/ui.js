@@ -18,7 +18,7 @@ export function parse(html) {
 }
 
 export function icon(name) {
-  const found = document.querySelector(`svg.icon.${name}`);
+  const found = document.querySelector(`svg.icon-${name}`);
   return found ? found.cloneNode(true) : "";
 }
 
