@@ -217,7 +217,7 @@ def error_response(error: ServiceError, accept: str = "") -> Response:
         "detail": error.message(),
         "code": error.code,
     }
-    if isinstance(error.detail, list):
+    if isinstance(error.detail, list | tuple):
         problem["errors"] = error.detail
     return JsonResponse(problem, status_code=error.status, headers=error.headers, media_type=PROBLEM)
 
@@ -226,7 +226,7 @@ class InvalidInput(ServiceError):
     """The input does not fit the schema."""
 
     status = 422
-    detail = "The input does not fit the schema"
+    detail: Any = "The input does not fit the schema"
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -261,7 +261,18 @@ class _HttpError(ServiceError):
         self.code = f"http_{error.status_code}"
 
 
-_CODES = {404: NotFound, 413: ContentTooLarge}
+class UnreadableBody(InvalidInput):
+    """The body cannot be parsed."""
+
+    detail: Any = ({"type": "json_invalid", "loc": ["body"], "msg": "The body cannot be parsed"},)
+
+    def message(self) -> str:
+        """The error in one sentence."""
+        return "The body cannot be parsed"
+
+
+# 400 is how FastAPI says that its parser gave up: too deeply nested, say. It is no other error than bad JSON.
+_KNOWN: dict[int, type[ServiceError]] = {400: UnreadableBody, 404: NotFound, 413: ContentTooLarge}
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -271,7 +282,7 @@ def add_error_handlers(app: FastAPI) -> None:
         return error_response(error, request.headers.get("accept", ""))
 
     async def http_error(request: Request, error: HTTPException) -> Response:
-        known = _CODES.get(error.status_code)
+        known = _KNOWN.get(error.status_code)
         return await service_error(request, known(headers=error.headers) if known else _HttpError(error))
 
     async def validation_error(request: Request, error: RequestValidationError) -> Response:

@@ -40,7 +40,7 @@ class _BodyTooLarge(HTTPException):
     """An HTTPException, because FastAPI takes other errors while it reads a body for bad JSON."""
 
     def __init__(self) -> None:
-        super().__init__(413, headers={"Connection": "close"})
+        super().__init__(413)
 
 
 class RequestMiddleware:
@@ -108,7 +108,7 @@ class RequestMiddleware:
         error: BaseException | None = None
         try:
             if content_length.isdigit() and int(content_length) > self.max_body_size:
-                raise ContentTooLarge(headers={"Connection": "close"})
+                raise ContentTooLarge
             async with asyncio.timeout(self.time_limit) as limit:
                 await self.app(scope, receive, send_with_headers)
         except TimeoutError as exception:
@@ -125,7 +125,7 @@ class RequestMiddleware:
             if status != 0:
                 raise
             if isinstance(exception, _BodyTooLarge):
-                failure = ContentTooLarge(headers={"Connection": "close"})
+                failure = ContentTooLarge()
             elif isinstance(exception, ServiceError):
                 failure = exception
             else:
