@@ -26,7 +26,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from redis.asyncio import Redis
@@ -252,7 +252,7 @@ class Cache:
             return None
         try:
             async with asyncio.timeout(self._timeout):
-                found = await self._redis.mget(_GENERATION_KEYS)
+                found: list[Any] = await self._redis.mget(_GENERATION_KEYS)
                 for index, value in enumerate(found):
                     if value is None:  # the first use, or evicted: a new random one outdates whatever was kept
                         name = _GENERATION_KEYS[index]
@@ -291,7 +291,7 @@ class Cache:
             _, dropped = self._local.popitem(last=False)
             self._local_size -= len(dropped.body)
 
-    async def _command(self, command: Callable[[Redis], Awaitable[bytes | None]]) -> bytes | None:
+    async def _command(self, command: Callable[[Redis], Awaitable[Any]]) -> Any:
         if not self._trusted or self._redis is None:
             return None
         try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from titanium_common.errors import Conflict, Forbidden, NotFound, ServiceError, UnprocessableInput
 
 
 class PostNotFound(NotFound):
     """There is no such post."""
 
-    detail = {"error": "Post not found"}  # noqa: RUF012 -- the contract's body
+    detail: Any = {"error": "Post not found"}  # noqa: RUF012 -- the contract's body
 
     def message(self) -> str:
         """The error in one sentence."""

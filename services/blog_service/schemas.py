@@ -50,10 +50,10 @@ class NewPost(BaseModel):
 class PostChanges(BaseModel):
     """What is to change in a post; what is left out stays."""
 
-    title: Title = Field(default=None, examples=["A better title"])
-    content: Content = Field(default=None, examples=["A better text."])
-    category_id: CategoryId = Field(default=None, examples=[1])
-    category_name: CategoryName = Field(default=None, examples=["Test"])
+    title: Title = Field(default_factory=str, examples=["A better title"])
+    content: Content = Field(default_factory=str, examples=["A better text."])
+    category_id: CategoryId = Field(default_factory=int, examples=[1])
+    category_name: CategoryName = Field(default_factory=str, examples=["Test"])
 
 
 class DraftText(BaseModel):

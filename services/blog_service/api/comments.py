@@ -1,7 +1,5 @@
 """Comments on posts."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request

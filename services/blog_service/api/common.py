@@ -10,7 +10,7 @@ from blog_service.answers import entity_tags
 from blog_service.schemas import MAX_ID
 from titanium_common.errors import BadRequest
 from titanium_common.ratelimit import limiter
-from titanium_common.tokens import CurrentUser, User  # noqa: TC001 -- FastAPI reads the annotations
+from titanium_common.tokens import CurrentUser, User
 
 if TYPE_CHECKING:
     from blog_service.reads import Reads

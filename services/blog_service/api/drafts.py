@@ -1,7 +1,5 @@
 """Drafts, which their authors alone see, and the preview of what a post will look like."""
 
-from __future__ import annotations
-
 import asyncio
 
 from fastapi import APIRouter, Request

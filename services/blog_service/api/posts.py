@@ -1,7 +1,5 @@
 """Posts: list, read, write, change, remove."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
