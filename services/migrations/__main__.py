@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import asyncpg
 from alembic.config import CommandLine, Config
 from sqlalchemy.exc import DBAPIError
 
@@ -35,9 +36,12 @@ def main(arguments: list[str]) -> None:
         wait_for_database(settings)
     try:
         command.run_cmd(config, options)
-    except DBAPIError as error:
-        hint = getattr(error.orig.__cause__, "hint", None) if error.orig else None
-        raise SystemExit(f"migration failed, and its revision is undone: {error.orig} {hint or ''}".rstrip()) from None
+    except (DBAPIError, asyncpg.PostgresError) as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        hint = getattr(reason, "hint", None)
+        raise SystemExit(
+            f"migration failed, and its revision is undone: {reason}{f' ({hint})' if hint else ''}"
+        ) from None
 
 
 if __name__ == "__main__":

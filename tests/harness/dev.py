@@ -1,6 +1,6 @@
 """`make dev`: the four services with reload, on a real PostgreSQL and a real Redis. No cluster and no root needed.
 
-usage: python -m tests.harness.dev [--fresh] [--port PORT]
+usage: python -m tests.harness.dev [--fresh] [--port PORT] [--state FOLDER]
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ COLOURS = {"user_service": 36, "auth_service": 35, "blog_service": 33, "api_gate
 DEMO_USER = "demo"
 
 
-def state_folder() -> Path:
-    """Return the folder that keeps the data from one run to the next; ours alone.
+def state_folder(chosen: Path | None) -> Path:
+    """Return the folder, `chosen` or the usual one, that keeps the data from one run to the next; ours alone.
 
     Raises:
         SystemExit: somebody else owns it.
     """
     # Not below the home folder, which PostgreSQL cannot enter where root has to run it as somebody else.
-    folder = Path("/var/tmp") / f"titanium-dev-{os.geteuid()}"
+    folder = chosen or Path("/var/tmp") / f"titanium-dev-{os.geteuid()}"
     folder.mkdir(mode=0o711, exist_ok=True)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
@@ -168,13 +168,14 @@ def main() -> int:
     """Start everything, wait, stop everything. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="make dev", description="the four services on this machine, with reload")
     parser.add_argument("--fresh", action="store_true", help="forget the data of earlier runs")
-    parser.add_argument("--port", type=int, default=0, help="port of the edge (a free one near 8080)")
+    parser.add_argument("--port", type=int, default=0, help="port of the edge (a free one)")
+    parser.add_argument("--state", type=Path, help="folder for the data (one below /var/tmp)")
     options = parser.parse_args()
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.default_int_handler)
     began = time.monotonic()
-    folder = state_folder()
+    folder = state_folder(options.state)
     if options.fresh:
         for name in ("postgres/passwords", "demo-password"):
             (folder / name).unlink(missing_ok=True)

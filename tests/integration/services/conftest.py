@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -16,18 +18,17 @@ from tests.integration.services.platform import Account, Platform, start_platfor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that PostgreSQL, which runs as somebody else, can pass through."""
-    folder = tmp_path_factory.mktemp("platform")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o711)
-    return folder
+def state_folder() -> Iterator[Path]:
+    """A folder that PostgreSQL, which runs as somebody else, can pass through; pytest keeps its own shut."""
+    with tempfile.TemporaryDirectory(prefix="titanium-tests-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
 
 
 @pytest.fixture(scope="session")
