@@ -1,0 +1,1 @@
+"""The services' parts, each by itself."""
