@@ -75,7 +75,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         """Return the values at the paths ``terms``; raise AnsibleLookupError for one that is not there."""
         self.set_options(var_options=variables, direct=kwargs)
         registry, mirror = (
-            str(self._templar.template(self.get_option(name) or "")) for name in ("titanium_image_registry", "titanium_download_mirror")
+            str(self._templar.template(self.get_option(name) or ""))
+            for name in ("titanium_image_registry", "titanium_download_mirror")
         )
         try:
             return [resolve(load(LOCK), term, registry, mirror) for term in terms]
@@ -108,18 +109,30 @@ def resolve(lock: Any, term: str, registry: str = "", mirror: str = "") -> Any:
     Raises:
         LookupError: there is nothing at that path; names what is near.
     """
-    value, walked = lock, []
+    value: Any = lock
+    walked: list[str] = []
     rest = term
     while rest:
         if not isinstance(value, dict):
             raise LookupError(f"lock.yml: {'.'.join(walked)} is a value and has no key {rest!r}")
         # Names may contain dots: the longest key that fits is meant.
-        key = next((key for key in sorted(map(str, value), key=len, reverse=True) if rest == key or rest.startswith(f"{key}.")), None)
+        key = next(
+            (
+                key
+                for key in sorted(map(str, value), key=len, reverse=True)
+                if rest == key or rest.startswith(f"{key}.")
+            ),
+            None,
+        )
         if key is None:
             wanted = rest.split(".")[0]
             near = difflib.get_close_matches(wanted, map(str, value), n=3, cutoff=0.6)
             prefix = "".join(f"{part}." for part in walked)
-            hint = f"did you mean {' or '.join(prefix + name for name in near)}?" if near else f"there are {', '.join(sorted(map(str, value)))}"
+            hint = (
+                f"did you mean {' or '.join(prefix + name for name in near)}?"
+                if near
+                else f"there are {', '.join(sorted(map(str, value)))}"
+            )
             raise LookupError(f"lock.yml has no {prefix}{wanted}; {hint}")
         value = value[key]
         walked.append(key)

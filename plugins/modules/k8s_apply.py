@@ -189,11 +189,10 @@ from typing import Any
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
-
-from ..module_utils.apply.client import Client
-from ..module_utils.apply.engine import Engine, Options, Redactor, Result
-from ..module_utils.apply.errors import ApplyError
-from ..module_utils.apply.manifest import read
+from ansible_collections.titanium.platform.plugins.module_utils.apply.client import Client
+from ansible_collections.titanium.platform.plugins.module_utils.apply.engine import Engine, Options, Redactor, Result
+from ansible_collections.titanium.platform.plugins.module_utils.apply.errors import ApplyError
+from ansible_collections.titanium.platform.plugins.module_utils.apply.manifest import read
 
 HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 
@@ -229,7 +228,16 @@ def main() -> None:
     params = module.params
     # Ansible would take every word of the definition out of the result; what is secret in it we know better.
     module._module.no_log_values = {value for key in ("api_key", "password") if (value := params[key])}
-    invocation = {"module_args": {**params, **{k: HIDDEN for k in ("definition", "resource_definition", "kubeconfig", "api_key", "password") if params.get(k)}}}
+    invocation = {
+        "module_args": {
+            **params,
+            **{
+                k: HIDDEN
+                for k in ("definition", "resource_definition", "kubeconfig", "api_key", "password")
+                if params.get(k)
+            },
+        }
+    }
 
     result = Result()
     redact = Redactor([])
@@ -238,17 +246,33 @@ def main() -> None:
         if params["concurrency"] < 1 or params["wait_timeout"] < 1:
             raise ApplyError("concurrency and wait_timeout must be at least 1")
         if params["state"] == "present" and params["definition"] is None and not params["src"]:
-            raise ApplyError("definition and src are both missing: give the component's objects in one of them (state: absent needs neither)")
+            raise ApplyError(
+                "definition and src are both missing: give the component's objects in one of them (state: absent needs neither)"
+            )
         items = read(params["definition"], params["src"] or []) if params["state"] == "present" else []
         redact = Redactor(items)
         options = Options(
-            **{key: params[key] for key in ("name", "namespace", "state", "prune", "wait", "wait_timeout", "field_manager", "force_conflicts")},
+            **{
+                key: params[key]
+                for key in (
+                    "name",
+                    "namespace",
+                    "state",
+                    "prune",
+                    "wait",
+                    "wait_timeout",
+                    "field_manager",
+                    "force_conflicts",
+                )
+            },
             drift_managers=tuple(params["drift_managers"]),
             concurrency=params["concurrency"],
             check=module.check_mode,
             diff=module._diff,
         )
-        engine = Engine(options, lambda: Client(module, options.concurrency, persistent=not options.check), redact, result)
+        engine = Engine(
+            options, lambda: Client(module, options.concurrency, persistent=not options.check), redact, result
+        )
         if params["state"] == "present":
             engine.present(items)
         else:
@@ -260,7 +284,9 @@ def main() -> None:
         while place and place.tb_next:
             place = place.tb_next
         where = f"{place.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{place.tb_lineno}" if place else "?"
-        failure = {"msg": redact(f"this is a fault in k8s_apply, please report it: {type(error).__name__}: {error} ({where})")}
+        failure = {
+            "msg": redact(f"this is a fault in k8s_apply, please report it: {type(error).__name__}: {error} ({where})")
+        }
 
     for warning in result.warnings:
         module.warn(redact(warning))

@@ -57,7 +57,9 @@ def test_has_its_files(role: str) -> None:
     expected += [f"tasks/{point}.yml" for point in points]
     missing = [name for name in expected if not (ROOT / "roles" / role / name).is_file()]
     assert not missing, f"roles/{role} lacks {', '.join(missing)}"
-    assert set(points) <= set(specs_of(role)), f"roles/{role}/meta/argument_specs.yml describes only {list(specs_of(role))}"
+    assert set(points) <= set(specs_of(role)), (
+        f"roles/{role}/meta/argument_specs.yml describes only {list(specs_of(role))}"
+    )
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -99,7 +101,9 @@ def test_variables_bear_the_roles_name(role: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_option_is_described(role: str) -> None:
-    missing = [name for name, option in options_of(role).items() if not option.get("description") or not option.get("type")]
+    missing = [
+        name for name, option in options_of(role).items() if not option.get("description") or not option.get("type")
+    ]
     assert not missing, f"without description or type: {', '.join(missing)}"
 
 
@@ -121,5 +125,7 @@ def test_every_default_is_commented(role: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_readme_is_up_to_date(role: str) -> None:
-    done = subprocess.run([sys.executable, ROOT / "scripts" / "role-readme", "--check", role], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "role-readme", "--check", role], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

@@ -86,10 +86,14 @@ class ApplySet:
         annotations = metadata.get("annotations") or {}
         where = f"Secret {self.namespace}/{self.parent}"
         if (metadata.get("labels") or {}).get(ID) != self.id:
-            raise ApplyError(f"{where} exists and is not the record of the component {self.component}\nRename one of the two.")
+            raise ApplyError(
+                f"{where} exists and is not the record of the component {self.component}\nRename one of the two."
+            )
         tool = str(annotations.get(TOOLING, "")).partition("/")[0]
         if tool != TOOL:
-            raise ApplyError(f"{where} belongs to the tool {tool or 'of an unknown name'}\nLet that tool delete its ApplySet, or choose another name.")
+            raise ApplyError(
+                f"{where} belongs to the tool {tool or 'of an unknown name'}\nLet that tool delete its ApplySet, or choose another name."
+            )
         self.recorded = Members(
             frozenset(GroupKind.parse(text) for text in _split(annotations.get(GROUP_KINDS))),
             frozenset(_split(annotations.get(NAMESPACES))),
@@ -140,7 +144,9 @@ def applyset_id(parent: str, namespace: str) -> str:
 def members_of(refs: Iterable[tuple[str, str, str]]) -> Members:
     """Return the members' kinds and namespaces of (group, kind, namespace)."""
     refs = list(refs)
-    return Members(frozenset(GroupKind(group, kind) for group, kind, _ in refs), frozenset(ns for _, _, ns in refs if ns))
+    return Members(
+        frozenset(GroupKind(group, kind) for group, kind, _ in refs), frozenset(ns for _, _, ns in refs if ns)
+    )
 
 
 def _split(text: str | None) -> list[str]:

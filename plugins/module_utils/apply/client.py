@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 try:
     import kubernetes
     import urllib3
-    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
+    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import (
+        _create_auth_spec,
+        _create_configuration,
+        _create_headers,
+    )
 except ImportError:  # the module says so
     pass
 
@@ -73,19 +77,16 @@ class Client:
 
     def __init__(self, module: Any, concurrency: int, persistent: bool = True) -> None:
         try:
-            k8s = get_api_client(module)
+            # Not get_api_client: it makes a client of its own, which asks the server for what we ask it again.
+            configuration = _create_configuration(_create_auth_spec(module._module))
+            self._headers = _create_headers(module._module)
         except (kubernetes.config.ConfigException, FileNotFoundError) as error:
             raise _no_configuration(module, error) from error
         except Exception as error:
-            # kubernetes.core wraps a missing configuration in an exception of its own
-            if isinstance(error.__cause__, kubernetes.config.ConfigException):
-                raise _no_configuration(module, error) from error
             raise ApplyError(f"cannot use the kubeconfig: {error}") from error
-        configuration = k8s.configuration
         # Room for the watches and the look at pods beside the workers.
         configuration.connection_pool_maxsize = concurrency + 16
         api = kubernetes.client.ApiClient(configuration)
-        api.default_headers = k8s.client.client.default_headers
         self._api = api
         self._pool = api.rest_client.pool_manager
         self._persistent = persistent
@@ -100,7 +101,10 @@ class Client:
 
     def _send(self, method: str, path: str, query: dict[str, Any], headers: dict[str, str], **kwargs: Any) -> Any:
         url = f"{self.host}{path}" + (f"?{urlencode(query)}" if query else "")
-        all_headers = {**self._api.default_headers, "Accept": "application/json", **headers}
+        all_headers = urllib3.HTTPHeaderDict({"User-Agent": "titanium", "Accept": "application/json", **headers})
+        for name, value in self._headers.items():
+            for entry in value if isinstance(value, list) else [value]:
+                all_headers.add(name, entry)
         for setting in self._api.configuration.auth_settings().values():
             if setting and setting["in"] == "header":
                 all_headers[setting["key"]] = setting["value"]
@@ -130,7 +134,9 @@ class Client:
         delay = 0.2
         while True:
             try:
-                response = self._send(method, path, query or {}, headers, body=data, timeout=urllib3.Timeout(connect=10, read=_TIMEOUT))
+                response = self._send(
+                    method, path, query or {}, headers, body=data, timeout=urllib3.Timeout(connect=10, read=_TIMEOUT)
+                )
                 content = response.read()
                 response.release_conn()
             except urllib3.exceptions.HTTPError as error:
@@ -139,7 +145,9 @@ class Client:
                 pause = delay
             else:
                 self._seen = True
-                self.warnings.update(re.findall(r'299 \S+ "((?:[^"\\]|\\.)*)"', ",".join(response.headers.getlist("Warning"))))
+                self.warnings.update(
+                    re.findall(r'299 \S+ "((?:[^"\\]|\\.)*)"', ",".join(response.headers.getlist("Warning")))
+                )
                 if 200 <= response.status < 300:
                     return json.loads(content) if content else {}
                 failure = ApiError(response.status, _status(content))
@@ -171,7 +179,14 @@ class Client:
         return answer
 
     def list(
-        self, resource: Resource, *, namespace: str = "", selector: str = "", fields: str = "", metadata_only: bool = False, limit: int = 0
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        selector: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
+        limit: int = 0,
     ) -> tuple[list[dict[str, Any]], str]:
         """Return objects and the resourceVersion of the list."""
         query: dict[str, Any] = {}
@@ -227,13 +242,20 @@ class Client:
         self, resource: Resource, *, namespace: str, selector: str, fields: str, version: str, seconds: float
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield events (``ADDED``, ``MODIFIED``, ``DELETED``, ``BOOKMARK``, ``ERROR``) for up to ``seconds``."""
-        query: dict[str, Any] = {"watch": "true", "resourceVersion": version, "timeoutSeconds": max(1, int(seconds)), "allowWatchBookmarks": "true"}
+        query: dict[str, Any] = {
+            "watch": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": max(1, int(seconds)),
+            "allowWatchBookmarks": "true",
+        }
         if selector:
             query["labelSelector"] = selector
         if fields:
             query["fieldSelector"] = fields
         try:
-            response = self._send("GET", resource.path(namespace), query, {}, timeout=urllib3.Timeout(connect=10, read=seconds + 5))
+            response = self._send(
+                "GET", resource.path(namespace), query, {}, timeout=urllib3.Timeout(connect=10, read=seconds + 5)
+            )
         except urllib3.exceptions.HTTPError as error:
             raise self._unreachable(error) from error
         try:
@@ -279,7 +301,9 @@ class Discovery:
         self.stale_groups: set[str] = set()
         for document in documents:
             if document.get("kind") != "APIGroupDiscoveryList":
-                raise ApplyError("the API server does not know aggregated discovery: Kubernetes 1.27 or newer is needed")
+                raise ApplyError(
+                    "the API server does not know aggregated discovery: Kubernetes 1.27 or newer is needed"
+                )
             for group in document.get("items") or []:
                 name = (group.get("metadata") or {}).get("name", "")
                 for version in group.get("versions") or []:
@@ -313,7 +337,15 @@ class Discovery:
             if version.get("served"):
                 names = spec["names"]
                 self.add(
-                    Resource(spec["group"], version["name"], names["kind"], names["plural"], spec.get("scope") != "Cluster", verbs, builtin=False)
+                    Resource(
+                        spec["group"],
+                        version["name"],
+                        names["kind"],
+                        names["plural"],
+                        spec.get("scope") != "Cluster",
+                        verbs,
+                        builtin=False,
+                    )
                 )
 
     def find(self, api_version: str, kind: str) -> Resource | None:
@@ -349,8 +381,19 @@ def _is_passing(error: ApiError) -> bool:
     if error.status in {429, 502, 503, 504} or error.reason in {"ServerTimeout", "TooManyRequests"}:
         return True
     text = str(error)
-    return error.status == 500 and "failed calling webhook" in text and any(
-        sign in text for sign in ("connection refused", "no endpoints available", "i/o timeout", "EOF", "context deadline exceeded")
+    return (
+        error.status == 500
+        and "failed calling webhook" in text
+        and any(
+            sign in text
+            for sign in (
+                "connection refused",
+                "no endpoints available",
+                "i/o timeout",
+                "EOF",
+                "context deadline exceeded",
+            )
+        )
     )
 
 
@@ -372,6 +415,14 @@ def _is_tls(error: BaseException) -> bool:
 def _no_configuration(module: Any, error: Exception) -> ApplyError:
     path = module.params.get("kubeconfig") or os.environ.get("K8S_AUTH_KUBECONFIG") or os.environ.get("KUBECONFIG")
     if isinstance(path, str) and any(Path(part).expanduser().exists() for part in path.split(os.pathsep)):
-        return ApplyError(f"cannot use the kubeconfig {path}: {str(error).removeprefix('Could not create API client: ')}")
-    where = f"the kubeconfig {path} does not exist" if isinstance(path, str) else "no kubeconfig was given and there is no ~/.kube/config"
-    return Unreachable(f"{where}\nSet kubeconfig or K8S_AUTH_KUBECONFIG to the cluster's kubeconfig; does the cluster exist yet?")
+        return ApplyError(
+            f"cannot use the kubeconfig {path}: {str(error).removeprefix('Could not create API client: ')}"
+        )
+    where = (
+        f"the kubeconfig {path} does not exist"
+        if isinstance(path, str)
+        else "no kubeconfig was given and there is no ~/.kube/config"
+    )
+    return Unreachable(
+        f"{where}\nSet kubeconfig or K8S_AUTH_KUBECONFIG to the cluster's kubeconfig; does the cluster exist yet?"
+    )

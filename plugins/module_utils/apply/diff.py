@@ -11,7 +11,15 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 PART_OF = "applyset.kubernetes.io/part-of"
 
 # What the server writes by itself: no one asked for it and no one can keep it.
-_SERVERS_OWN = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink", "deletionTimestamp")
+_SERVERS_OWN = (
+    "managedFields",
+    "resourceVersion",
+    "generation",
+    "uid",
+    "creationTimestamp",
+    "selfLink",
+    "deletionTimestamp",
+)
 # Fields by which the server, or failing that a person, tells the entries of a list apart; the first that fits is used.
 _KEYS = ("name", "mountPath", "containerPort", "port", "key", "ip", "topologyKey", "type", "kind")
 _ABSENT = object()
@@ -34,7 +42,9 @@ def dump(value: Any) -> str:
     """Return YAML, or nothing for nothing."""
     if value in (None, {}):
         return ""
-    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=4096, allow_unicode=True))
+    return str(
+        yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=4096, allow_unicode=True)
+    )
 
 
 def content(body: dict[str, Any] | None) -> dict[str, Any]:
@@ -159,7 +169,7 @@ def render(title: str, before: dict[str, Any] | None, after: dict[str, Any] | No
         return {"before_header": f"{title} (absent)", "after_header": title, "before": "", "after": dump(new)}
     if after is None:
         # All that is lost matters less than that it is: its identity, not its defaults.
-        gone = {key: old[key] for key in ("apiVersion", "kind") if key in old}
+        gone: dict[str, Any] = {key: old[key] for key in ("apiVersion", "kind") if key in old}
         gone["metadata"] = {key: old["metadata"][key] for key in ("name", "namespace") if key in old["metadata"]}
         return {"before_header": title, "after_header": f"{title} (absent)", "before": dump(gone), "after": ""}
     left, right = changes(old, new)

@@ -19,7 +19,7 @@ from .reasons import Reasons
 from .waiting import Target, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 # On a namespace that was made because a component needed it, not because someone declared it.
 IMPLICIT = "titanium.platform/implicit"
@@ -123,10 +123,7 @@ def secret_values(body: dict[str, Any]) -> set[str]:
     """Return every spelling in which the values of a Secret may turn up in a message."""
     values: set[str] = set()
     for key in ("data", "stringData"):
-        entries = body.get(key)
-        for value in entries.values() if isinstance(entries, dict) else [entries]:
-            if value is None:
-                continue
+        for value in _leaves(body.get(key)):
             text = value if isinstance(value, str) else str(value)
             spellings = {text, text.strip(), *text.splitlines(), base64.b64encode(text.encode()).decode()}
             if key == "data" and isinstance(value, str):
@@ -137,6 +134,14 @@ def secret_values(body: dict[str, Any]) -> set[str]:
                     pass
             values |= {spelling for spelling in spellings if spelling}
     return values
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(inner)
+    elif value is not None:
+        yield value
 
 
 class Engine:
@@ -169,7 +174,9 @@ class Engine:
         self._resolve(items)
         refuse_duplicates(items)
         self._look_at_namespaces(items)
-        own_namespace = next((item for item in items if item.is_namespace and item.name == self._options.namespace), None)
+        own_namespace = next(
+            (item for item in items if item.is_namespace and item.name == self._options.namespace), None
+        )
         if own_namespace is None:
             self._make_namespace()
         elif self._options.namespace in self._missing and not self._options.check:
@@ -198,7 +205,9 @@ class Engine:
         else:
             self._set.load()
         if self._set.exists:
-            kinds = [self._discovery.preferred(kind.group, kind.kind) for kind in sorted(self._set.recorded.group_kinds)]
+            kinds = [
+                self._discovery.preferred(kind.group, kind.kind) for kind in sorted(self._set.recorded.group_kinds)
+            ]
             resources = [resource for resource in kinds if resource]
         else:
             # The record is lost, or there never was one: look everywhere.
@@ -241,7 +250,9 @@ class Engine:
     def _offline(self, items: list[Item]) -> None:
         """Show everything as created, without a server to ask."""
         scopes = {
-            (crd.body["spec"].get("group"), (crd.body["spec"].get("names") or {}).get("kind")): crd.body["spec"].get("scope")
+            (crd.body["spec"].get("group"), (crd.body["spec"].get("names") or {}).get("kind")): crd.body["spec"].get(
+                "scope"
+            )
             for crd in items
             if crd.is_crd and isinstance(crd.body.get("spec"), dict)
         }
@@ -267,7 +278,9 @@ class Engine:
                 try:
                     self._promised.add_crd(item.body)
                 except (KeyError, TypeError, AttributeError) as error:
-                    raise ApplyError(f"{item.origin}: {item.ref}: spec is not that of a CustomResourceDefinition ({error} is missing or wrong)") from None
+                    raise ApplyError(
+                        f"{item.origin}: {item.ref}: spec is not that of a CustomResourceDefinition ({error} is missing or wrong)"
+                    ) from None
         problems = []
         for item in items:
             known = self._discovery.find(item.api_version, item.kind)
@@ -278,7 +291,9 @@ class Engine:
                     problems.append(f"{item.origin}: {problem}")
                     continue
                 self._result.warnings.append(f"{problem}; checked as if it were")
-            self._settle_namespace(item, resource.namespaced if resource else bool(item.body["metadata"].get("namespace")))
+            self._settle_namespace(
+                item, resource.namespaced if resource else bool(item.body["metadata"].get("namespace"))
+            )
         if problems:
             raise ApplyError("\n".join(problems))
 
@@ -318,7 +333,11 @@ class Engine:
         declared = {item.name for item in items if item.is_namespace} | {self._options.namespace}
         lost = {name for name in self._missing if name not in declared}
         if lost and not self._options.check:
-            users = [f"{item.origin}: {item.ref}: the namespace {item.namespace} does not exist" for item in items if item.namespace in lost]
+            users = [
+                f"{item.origin}: {item.ref}: the namespace {item.namespace} does not exist"
+                for item in items
+                if item.namespace in lost
+            ]
             raise ApplyError("\n".join(users) + "\nAdd the namespace to the definition, or create it first.")
 
     def _make_namespace(self) -> None:
@@ -368,13 +387,13 @@ class Engine:
         except ApiError as error:
             shortest = 3 if item.is_secret else 6
             text = " ".join(self._redact(str(error), shortest).split())
-            return ApplyError(f"{item.ref} ({item.origin}): {text}{self._mend(item, error)}")
+            return ApplyError(f"{item.ref} ({item.origin}): {text}{self._mend(error)}")
         except Unreachable:
             raise
         except ApplyError as error:
             return error
 
-    def _mend(self, item: Item, error: ApiError) -> str:
+    def _mend(self, error: ApiError) -> str:
         if error.status == 422 and _IMMUTABLE.search(str(error)):
             return (
                 "\n  What cannot be changed in place needs a new object: delete it and run again, or let it be deleted and made anew"
@@ -410,7 +429,9 @@ class Engine:
         action = "created"
         if live is not None:
             # What a dry run returns bears the live object's version even if it differs.
-            untouched = not self._options.check and live["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
+            untouched = (
+                not self._options.check and live["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
+            )
             same = untouched or content(live) == content(after)
             action = "unchanged" if same else "configured"
         outcome = Outcome(item.ref, item.api_version, action, body=after, resource=resource)
@@ -420,7 +441,10 @@ class Engine:
 
     def _labelled(self, item: Item) -> dict[str, Any]:
         metadata = item.body["metadata"]
-        return {**item.body, "metadata": {**metadata, "labels": {**(metadata.get("labels") or {}), PART_OF: self._set.id}}}
+        return {
+            **item.body,
+            "metadata": {**metadata, "labels": {**(metadata.get("labels") or {}), PART_OF: self._set.id}},
+        }
 
     def _send(self, resource: Resource, item: Item, body: dict[str, Any]) -> dict[str, Any]:
         """Apply, taking back what was changed by hand; wait a moment for a kind that was only just made."""
@@ -428,15 +452,26 @@ class Engine:
         patience = time.monotonic() + 15
         while True:
             try:
-                return self._client.apply(resource, body, manager=self._options.field_manager, force=force, dry_run=self._options.check)
+                return self._client.apply(
+                    resource, body, manager=self._options.field_manager, force=force, dry_run=self._options.check
+                )
             except ApiError as error:
-                if error.status == 409 and error.reason == "Conflict" and any(c.get("reason") == "FieldManagerConflict" for c in error.causes):
+                if (
+                    error.status == 409
+                    and error.reason == "Conflict"
+                    and any(c.get("reason") == "FieldManagerConflict" for c in error.causes)
+                ):
                     conflicts = _conflicts(item, error)
                     others = [c for c in conflicts if not (c["by_hand"] and self._is_drift(c["manager"]))]
                     if others:
                         raise _conflict_error(item, others) from error
                     force = True
-                elif error.status == 404 and not resource.builtin and not self._options.check and time.monotonic() < patience:
+                elif (
+                    error.status == 404
+                    and not resource.builtin
+                    and not self._options.check
+                    and time.monotonic() < patience
+                ):
                     time.sleep(0.2)  # the server takes a moment to serve a new kind
                 else:
                     raise
@@ -471,8 +506,10 @@ class Engine:
             self._client.apply(resource, body, manager=self._options.field_manager, force=True, dry_run=True)
         except ApiError as error:
             # What is wrong with the object would be wrong anywhere; rights, quotas and conflicts would not.
-            if error.status == 400 or (error.status == 422 and not _IMMUTABLE.search(str(error))):
-                raise
+            wrong = error.status == 400 or "failed to create typed patch object" in str(error)
+            if wrong or (error.status == 422 and not _IMMUTABLE.search(str(error))):
+                text = self._redact(str(error), 3 if item.is_secret else 6).replace("(default/", f"({item.namespace}/")
+                raise ApplyError(f"{item.ref} ({item.origin}): {text}") from error
 
     def _refuse_foreign(self, item: Item, live: dict[str, Any] | None) -> None:
         owner = ((live or {}).get("metadata", {}).get("labels") or {}).get(PART_OF)
@@ -498,7 +535,9 @@ class Engine:
 
     # -- removing
 
-    def _members(self, resources: Iterable[Resource], namespaces: Iterable[str]) -> list[tuple[Resource, dict[str, Any]]]:
+    def _members(
+        self, resources: Iterable[Resource], namespaces: Iterable[str]
+    ) -> list[tuple[Resource, dict[str, Any]]]:
         """Return the component's live objects of the given kinds, without what others made from them."""
         selector = f"{PART_OF}={self._set.id}"
         everywhere = sorted({self._options.namespace, *namespaces} - self._missing)
@@ -511,7 +550,11 @@ class Engine:
                     return []  # served no longer, or not now
                 if error.status != 403 or not resource.namespaced:
                     raise
-                items = [item for name in everywhere for item in self._client.list(resource, namespace=name, selector=selector, metadata_only=True)[0]]
+                items = [
+                    item
+                    for name in everywhere
+                    for item in self._client.list(resource, namespace=name, selector=selector, metadata_only=True)[0]
+                ]
             return [(resource, item) for item in items if not item["metadata"].get("ownerReferences")]
 
         return [member for found in self._client.each(find, resources) for member in found]
@@ -520,7 +563,9 @@ class Engine:
         if not self._set.exists:
             return
         kinds = self._set.recorded.group_kinds | wanted.group_kinds
-        resources = [resource for kind in sorted(kinds) if (resource := self._discovery.preferred(kind.group, kind.kind))]
+        resources = [
+            resource for kind in sorted(kinds) if (resource := self._discovery.preferred(kind.group, kind.kind))
+        ]
         members = self._members(resources, self._set.recorded.namespaces)
         dropped = [(resource, body) for resource, body in members if _ref(resource, body) not in refs]
         self._delete(dropped, "pruned")
@@ -533,7 +578,11 @@ class Engine:
         for phase in sorted(phases):
             entries = phases[phase]
             if phase[0] == 3:
-                entries = [entry for entry in entries if self._may_drop_namespace(entry[1]["metadata"]["name"], keep_as_implicit=True)]
+                entries = [
+                    entry
+                    for entry in entries
+                    if self._may_drop_namespace(entry[1]["metadata"]["name"], keep_as_implicit=True)
+                ]
             dropped = self._client.each(self._drop, entries)
             for (resource, body), is_gone in zip(entries, dropped, strict=True):
                 if not is_gone:
@@ -544,14 +593,20 @@ class Engine:
                     outcome.diff = render(str(ref), body, None, secret=False)
                 self._result.outcomes.append(outcome)
             if not self._options.check and (self._options.wait or phase[0] == 0):
-                self._waiting.until_gone(Target(r, _ref(r, b).namespace, b["metadata"]["name"], b["metadata"]["uid"]) for r, b in entries)
+                self._waiting.until_gone(
+                    Target(r, _ref(r, b).namespace, b["metadata"]["name"], b["metadata"]["uid"]) for r, b in entries
+                )
 
     def _drop(self, member: tuple[Resource, dict[str, Any]]) -> bool:
         resource, body = member
         metadata = body["metadata"]
         try:
             return self._client.delete(
-                resource, metadata.get("namespace", ""), metadata["name"], uid=metadata["uid"], dry_run=self._options.check
+                resource,
+                metadata.get("namespace", ""),
+                metadata["name"],
+                uid=metadata["uid"],
+                dry_run=self._options.check,
             )
         except ApiError as error:
             raise ApplyError(f"cannot delete {_ref(resource, body)}: {' '.join(str(error).split())}") from error
@@ -605,7 +660,11 @@ class Engine:
                 return []
             return [str(_ref(resource, item)) for item in items if self._counts(resource, item)]
 
-        resources = [resource for resource in self._discovery.listable() if resource.namespaced and resource.kind not in _TRANSIENT]
+        resources = [
+            resource
+            for resource in self._discovery.listable()
+            if resource.namespaced and resource.kind not in _TRANSIENT
+        ]
         return sorted(text for found in self._client.each(find, resources) for text in found)
 
     def _counts(self, resource: Resource, item: dict[str, Any]) -> bool:
@@ -621,7 +680,9 @@ class Engine:
 
 def _ref(resource: Resource, body: dict[str, Any]) -> Ref:
     metadata = body["metadata"]
-    return Ref(resource.group, resource.kind, metadata.get("namespace", "") if resource.namespaced else "", metadata["name"])
+    return Ref(
+        resource.group, resource.kind, metadata.get("namespace", "") if resource.namespaced else "", metadata["name"]
+    )
 
 
 def _removal_phase(resource: Resource, body: dict[str, Any]) -> tuple[int, int, int]:
@@ -648,15 +709,26 @@ def _conflicts(item: Item, error: ApiError) -> list[dict[str, Any]]:
         by_hand = bool(match and match["updated"])
         found.setdefault((manager, by_hand), []).append(cause.get("field") or "?")
     return [
-        {"kind": item.kind, "namespace": item.namespace, "name": item.name, "manager": manager, "fields": sorted(fields), "by_hand": by_hand}
+        {
+            "kind": item.kind,
+            "namespace": item.namespace,
+            "name": item.name,
+            "manager": manager,
+            "fields": sorted(fields),
+            "by_hand": by_hand,
+        }
         for (manager, by_hand), fields in found.items()
     ]
 
 
 def _conflict_error(item: Item, conflicts: list[dict[str, Any]]) -> ApplyError:
-    lines = [f"{item.ref} ({item.origin}): the field manager {c['manager']} keeps another value in {', '.join(c['fields'])}" for c in conflicts]
+    lines = [
+        f"{item.ref} ({item.origin}): the field manager {c['manager']} keeps another value in {', '.join(c['fields'])}"
+        for c in conflicts
+    ]
     return ApplyError(
-        "\n".join(lines) + "\n  Leave these fields out of the definition, or take them over with force_conflicts: true.",
+        "\n".join(lines)
+        + "\n  Leave these fields out of the definition, or take them over with force_conflicts: true.",
         conflicts=[{key: value for key, value in conflict.items() if key != "by_hand"} for conflict in conflicts],
     )
 

@@ -19,7 +19,9 @@ HOOK = "argocd.argoproj.io/hook"
 SYNC_OPTIONS = "argocd.argoproj.io/sync-options"
 
 # Kinds that run something: within a wave they come after what they may mount, read or be allowed by.
-WORKLOADS = frozenset({"CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "ReplicationController", "StatefulSet"})
+WORKLOADS = frozenset(
+    {"CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "ReplicationController", "StatefulSet"}
+)
 
 # Only used while there is no API server to ask.
 CLUSTER_SCOPED = frozenset(
@@ -61,7 +63,9 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             if key_node.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {key_node.value!r} is repeated", problem_mark=key_node.start_mark)
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key_node.value!r} is repeated", problem_mark=key_node.start_mark
+                )
             seen.add(key_node.value)
         return dict(super().construct_mapping(node, deep))
 
@@ -152,7 +156,9 @@ class Item:
         try:
             return int(value)
         except ValueError:
-            raise ApplyError(f"{self.origin}: {self.kind} {self.name}: the annotation {WAVE} must be a whole number, not {value!r}") from None
+            raise ApplyError(
+                f"{self.origin}: {self.kind} {self.name}: the annotation {WAVE} must be a whole number, not {value!r}"
+            ) from None
 
 
 def read(definition: Any, src: Iterable[str] = ()) -> list[Item]:
@@ -196,7 +202,7 @@ def _documents(definition: Any, src: Iterable[str], problems: list[str]) -> Iter
 
 def _parse(text: str, where: str, problems: list[str]) -> Iterator[tuple[Any, str]]:
     try:
-        for number, document in enumerate(yaml.load_all(text, Loader=_Loader), 1):  # noqa: S506 - a safe loader
+        for number, document in enumerate(yaml.load_all(text, Loader=_Loader), 1):
             if document is not None:
                 yield from _unfold(document, f"document {number}{where}")
     except yaml.MarkedYAMLError as error:
@@ -211,7 +217,11 @@ def _unfold(document: Any, origin: str) -> Iterator[tuple[Any, str]]:
     if isinstance(document, list):
         for number, entry in enumerate(document):
             yield from _unfold(entry, f"{origin}[{number}]")
-    elif isinstance(document, dict) and isinstance(document.get("items"), list) and str(document.get("kind", "")).endswith("List"):
+    elif (
+        isinstance(document, dict)
+        and isinstance(document.get("items"), list)
+        and str(document.get("kind", "")).endswith("List")
+    ):
         for number, entry in enumerate(document["items"]):
             yield from _unfold(entry, f"{origin}, items[{number}]")
     else:

@@ -132,7 +132,7 @@ def _job(body: dict[str, Any], status: dict[str, Any]) -> Verdict:
     return _not_yet(f"{why}, {failed} failed" if failed else why)
 
 
-def _pod(body: dict[str, Any], status: dict[str, Any]) -> Verdict:
+def _pod(_body: dict[str, Any], status: dict[str, Any]) -> Verdict:
     phase = status.get("phase", "Pending")
     if phase == "Succeeded" or _is(status, "Ready"):
         return READY
@@ -141,26 +141,28 @@ def _pod(body: dict[str, Any], status: dict[str, Any]) -> Verdict:
     return _not_yet(_say(condition(status, "PodScheduled" if phase == "Pending" else "Ready"), phase))
 
 
-def _crd(body: dict[str, Any], status: dict[str, Any]) -> Verdict:
+def _crd(_body: dict[str, Any], status: dict[str, Any]) -> Verdict:
     accepted = condition(status, "NamesAccepted")
     if accepted and accepted.get("status") == "False":
         return _never(_say(accepted, "its names are taken"))
-    return READY if _is(status, "Established") else _not_yet(_say(condition(status, "Established"), "not established yet"))
+    return (
+        READY if _is(status, "Established") else _not_yet(_say(condition(status, "Established"), "not established yet"))
+    )
 
 
-def _api_service(body: dict[str, Any], status: dict[str, Any]) -> Verdict:
+def _api_service(_body: dict[str, Any], status: dict[str, Any]) -> Verdict:
     found = condition(status, "Available")
     return READY if _is(status, "Available") else _not_yet(_say(found, "not available yet"))
 
 
-def _claim(body: dict[str, Any], status: dict[str, Any]) -> Verdict:
+def _claim(_body: dict[str, Any], status: dict[str, Any]) -> Verdict:
     phase = status.get("phase", "Pending")
     if phase == "Bound":
         return READY
     return _never("its volume is lost") if phase == "Lost" else _not_yet("not bound to a volume yet")
 
 
-def _namespace(body: dict[str, Any], status: dict[str, Any]) -> Verdict:
+def _namespace(_body: dict[str, Any], status: dict[str, Any]) -> Verdict:
     phase = status.get("phase", "Active")
     return READY if phase == "Active" else _not_yet(f"is {phase}")
 
@@ -170,7 +172,9 @@ def _by_condition(body: dict[str, Any], status: dict[str, Any]) -> Verdict:
         found = condition(status, kind)
         if found is None:
             continue
-        if found.get("observedGeneration", body["metadata"].get("generation", 0)) < body["metadata"].get("generation", 0):
+        if found.get("observedGeneration", body["metadata"].get("generation", 0)) < body["metadata"].get(
+            "generation", 0
+        ):
             return _not_yet("its controller has not seen the latest change yet")
         if found.get("status") != "True":
             return _not_yet(_say(found, f"not {kind}"))

@@ -84,7 +84,9 @@ class Reasons:
         except ApplyError:
             return []
         events.sort(key=_event_time)
-        return [f"{event.get('reason')}: {' '.join((event.get('message') or '').split())}" for event in events[-_EVENTS:]]
+        return [
+            f"{event.get('reason')}: {' '.join((event.get('message') or '').split())}" for event in events[-_EVENTS:]
+        ]
 
     def _log(self, metadata: dict[str, Any], container: str, previous: bool) -> list[str]:
         path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/log"
@@ -110,10 +112,14 @@ def pod_state(pod: dict[str, Any]) -> tuple[str, str, bool]:
                 waiting = waiting or f"container {name}: {reason}"
                 continue
             text = exit_text or " ".join((state["waiting"].get("message") or "").split())
-            return f"container {name}: {reason}" + (f": {text}" if text else "") + restarts, name if ended else "", bool(ended)
+            return (
+                f"container {name}: {reason}" + (f": {text}" if text else "") + restarts,
+                name if ended else "",
+                bool(ended),
+            )
         if state.get("terminated") and state["terminated"].get("exitCode") != 0:
             return f"container {name}: {exit_text}{restarts}", name, False
-        if "running" in state and not entry.get("ready") and not entry.get("started") is False:
+        if "running" in state and not entry.get("ready") and entry.get("started") is not False:
             last = f"; its last run ended with {exit_text}" if exit_text else ""
             return f"container {name}: running, not ready{last}{restarts}", name, False
         if "running" in state and not entry.get("ready"):
@@ -125,7 +131,7 @@ def pod_state(pod: dict[str, Any]) -> tuple[str, str, bool]:
 
 
 def _bad_conditions(body: dict[str, Any]) -> list[str]:
-    lines = []
+    lines: list[str] = []
     for found in (body.get("status") or {}).get("conditions") or []:
         if not isinstance(found, dict) or not found.get("message"):
             continue
@@ -145,7 +151,9 @@ def _selector(selector: Any) -> str:
     for expression in selector.get("matchExpressions") or []:
         key, values = expression["key"], ",".join(expression.get("values") or [])
         parts.append(
-            {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}.get(expression["operator"], f"!{key}")
+            {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}.get(
+                expression["operator"], f"!{key}"
+            )
         )
     return ",".join(parts)
 

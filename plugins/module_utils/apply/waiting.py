@@ -45,7 +45,9 @@ class Waiting:
         reasons: who finds out why it takes so long.
     """
 
-    def __init__(self, client: Client, discovery: Discovery, selector: str, timeout: float, progress: Progress, reasons: Reasons) -> None:
+    def __init__(
+        self, client: Client, discovery: Discovery, selector: str, timeout: float, progress: Progress, reasons: Reasons
+    ) -> None:
         self._client = client
         self._discovery = discovery
         self._selector = selector
@@ -82,7 +84,10 @@ class Waiting:
             texts = [self._reasons.full(bodies[target], verdict.why) for target, verdict in late.items()]
             raise ApplyError(
                 f"{len(late)} of the component's objects {ended}:\n" + "\n".join(texts),
-                not_ready=[{"kind": t.resource.kind, "namespace": t.namespace, "name": t.name, "reason": v.why} for t, v in late.items()],
+                not_ready=[
+                    {"kind": t.resource.kind, "namespace": t.namespace, "name": t.name, "reason": v.why}
+                    for t, v in late.items()
+                ],
             )
 
     def until_gone(self, targets: Iterable[Target], selector: str | None = None) -> None:
@@ -99,7 +104,9 @@ class Waiting:
                 for entry in (body.get("status") or {}).get("conditions") or []
                 if isinstance(entry, dict) and entry.get("status") == "True" and "Remaining" in str(entry.get("type"))
             ]
-            holders[target] = "; ".join(messages) or (f"held by the finalizer {', '.join(held)}" if held else "waits for what it owns to go")
+            holders[target] = "; ".join(messages) or (
+                f"held by the finalizer {', '.join(held)}" if held else "waits for what it owns to go"
+            )
             return Verdict(ready=False, why=holders[target])
 
         if verdicts:
@@ -108,7 +115,9 @@ class Waiting:
         if late:
             texts = [f"{target}: {verdict.why}" for target, verdict in late.items()]
             raise ApplyError(
-                f"{len(late)} objects are not gone after {self._timeout:g} s:\n" + "\n".join(texts) + "\nRun it again once what holds them is mended."
+                f"{len(late)} objects are not gone after {self._timeout:g} s:\n"
+                + "\n".join(texts)
+                + "\nRun it again once what holds them is mended."
             )
 
     def _ready_enough(self, body: dict[str, Any]) -> Verdict:
@@ -166,7 +175,9 @@ class Waiting:
         finally:
             over.set()
 
-    def _describe(self, doing: str, targets: list[Target], verdicts: dict[Target, Verdict], detail: Callable[[Target], str]) -> str:
+    def _describe(
+        self, doing: str, targets: list[Target], verdicts: dict[Target, Verdict], detail: Callable[[Target], str]
+    ) -> str:
         target = targets[0]
         extra = detail(target)
         more = f", and {len(targets) - 1} more" if len(targets) > 1 else ""
@@ -207,7 +218,9 @@ class _Watcher:
                 self._over.wait(1.0)
 
     def _follow(self) -> None:
-        items, version = self._client.list(self._resource, namespace=self._namespace, selector=self._selector, fields=self._fields)
+        items, version = self._client.list(
+            self._resource, namespace=self._namespace, selector=self._selector, fields=self._fields
+        )
         present = {(item["metadata"].get("namespace", ""), item["metadata"]["name"]): item for item in items}
         for key, target in self._targets.items():
             self._update(target, present.get(key))
@@ -216,7 +229,12 @@ class _Watcher:
             if seconds <= 0:
                 return
             events = self._client.watch(
-                self._resource, namespace=self._namespace, selector=self._selector, fields=self._fields, version=version, seconds=seconds
+                self._resource,
+                namespace=self._namespace,
+                selector=self._selector,
+                fields=self._fields,
+                version=version,
+                seconds=seconds,
             )
             for event, body in events:
                 if self._over.is_set():
