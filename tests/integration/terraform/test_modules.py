@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.doubles.cloudstack import mirror
 from tests.integration.terraform.conftest import ENVIRONMENT, ROOT, Workspace, clean_environment
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-MODULES = ("compute", "firewall", "kubernetes", "network")
+FOLDERS = (ENVIRONMENT, *(Path("modules") / name for name in ("compute", "firewall", "kubernetes", "network")))
 
 
 def test_format(workspace: Workspace) -> None:
@@ -28,9 +25,9 @@ def test_configuration_is_valid(workspace: Workspace) -> None:
     assert "Warning" not in done.output
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_module(module: str, workspace: Workspace) -> None:
-    folder = workspace.folder / "modules" / module
+@pytest.mark.parametrize("name", FOLDERS, ids=lambda path: path.name)
+def test_module(name: Path, workspace: Workspace) -> None:
+    folder = workspace.folder / name
     workspace.environment.pop("CLOUDSTACK_SECRET_KEY")  # nothing here may need a cloud
     done = workspace.run("terraform", "init", "-no-color", "-input=false", cwd=folder)
     assert done.status == 0, done.output
@@ -66,14 +63,6 @@ def test_provider_releases(version: str, initialised: Path, tmp_path: Path) -> N
     done = workspace.terraform("init", "-input=false")
     assert done.status == 0, done.output
     assert f"Installed cloudstack/cloudstack v{version}" in done.output
-
-
-def test_state_needs_a_place(terraform_config: Path, initialised: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "terraform"
-    shutil.copytree(initialised, folder, ignore=shutil.ignore_patterns(".terraform", "backend_override.tf"))
-    done = Workspace(folder, clean_environment(terraform_config)).terraform("init", "-input=false")
-    assert done.status == 1
-    assert 'The attribute "bucket" is required by the backend' in done.flat
 
 
 def test_state_and_answers_stay_out_of_git() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.doubles.cloudstack.provider.client import Client, GoneError, ProviderError
 from tests.doubles.cloudstack.provider.data import Data, Resource, tags_of, write_tags
+from tests.doubles.cloudstack.provider.errors import GoneError, ProviderError
+
+if TYPE_CHECKING:
+    from tests.doubles.cloudstack.provider.client import Client
 
 GIB = 1 << 30
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.doubles.cloudstack.provider.client import Client, is_id
+from tests.doubles.cloudstack.provider.errors import is_id
+
+if TYPE_CHECKING:
+    from tests.doubles.cloudstack.provider.client import Client
 
 
 class Data:

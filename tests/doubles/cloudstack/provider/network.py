@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import TYPE_CHECKING
 
-from tests.doubles.cloudstack.provider.client import Client, GoneError, ProviderError
 from tests.doubles.cloudstack.provider.data import Data, Resource, tags_of, write_tags
+from tests.doubles.cloudstack.provider.errors import GoneError, ProviderError
+
+if TYPE_CHECKING:
+    from tests.doubles.cloudstack.provider.client import Client
 
 
 class Network(Resource):

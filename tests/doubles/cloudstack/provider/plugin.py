@@ -7,7 +7,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tf.provider
 from tf.blocks import SetNestedBlock
@@ -19,8 +19,11 @@ from tf.types import Bool, List, Map, Number, Set, String, Unknown
 from tf.utils import Diagnostics, read_dynamic_value, to_dynamic_value
 
 from tests.doubles.cloudstack.provider import compute, network, rules
-from tests.doubles.cloudstack.provider.client import Client, GoneError, ProviderError
 from tests.doubles.cloudstack.provider.data import Data, Resource
+from tests.doubles.cloudstack.provider.errors import GoneError, ProviderError
+
+if TYPE_CHECKING:
+    from tests.doubles.cloudstack.provider.client import Client
 
 ADDRESS = "registry.terraform.io/cloudstack/cloudstack"
 RESOURCES: tuple[Resource, ...] = (
@@ -223,6 +226,9 @@ class CloudstackProvider(Provider):  # type: ignore[misc]  # as above
         else:
             timeout = config.get("timeout") or int(os.environ.get("CLOUDSTACK_TIMEOUT", "900"))
             get_only = config.get("http_get_only") or os.environ.get("CLOUDSTACK_HTTP_GET_ONLY") == "true"
+            # Late, because Terraform starts a provider several times a command, mostly for its schema alone.
+            from tests.doubles.cloudstack.provider.client import Client
+
             self.client = Client(
                 values["api_url"], values["api_key"], values["secret_key"], timeout=timeout, get_only=bool(get_only)
             )

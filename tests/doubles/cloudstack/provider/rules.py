@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.doubles.cloudstack.provider.client import Client, GoneError, ProviderError
 from tests.doubles.cloudstack.provider.data import Data, Resource
+from tests.doubles.cloudstack.provider.errors import GoneError, ProviderError
+
+if TYPE_CHECKING:
+    from tests.doubles.cloudstack.provider.client import Client
 
 Rule = dict[str, Any]
 
