@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import APIRouter, FastAPI, Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from titanium_common.database import Database
 from titanium_common.errors import JsonResponse, ServiceError, add_error_handlers
@@ -139,7 +139,7 @@ def create_app(
         tracing=tracing,
     )
     add_error_handlers(app)
-    app.include_router(_operations())
+    app.include_router(operations())
     for router in routers:
         app.include_router(router)
     return app
@@ -162,7 +162,8 @@ async def check_dependencies(parts: State) -> tuple[bool, dict[str, str]]:
     return ready, {name: "ok" if answer else "unavailable" for name, answer in answers.items()}
 
 
-def _operations() -> APIRouter:
+def operations() -> APIRouter:
+    """What every service has: `/health`, `/ready`, `/stats`, `/metrics`."""
     router = APIRouter(tags=["operation"])
 
     @router.get("/health")
@@ -195,7 +196,7 @@ def _operations() -> APIRouter:
             body["redis"] = {"configured": redis.client is not None, "available": redis.available}
         return JsonResponse(body)
 
-    @router.get("/metrics")
+    @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics(request: Request) -> Response:
         """Prometheus metrics."""
         return Response(state(request).metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
