@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclonedx.model.bom import Bom
@@ -16,6 +15,7 @@ from packageurl import PackageURL
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
+    from pathlib import Path
 
 # Where the bill lies in an image.
 PATH = "usr/share/sbom/sbom.cdx.json"
@@ -75,5 +75,8 @@ def bill(root: Path, *, name: str, version: str, distribution: str, created: dat
     components = [*debian_packages(root, distribution), *python_packages(root), *extra]
     bom = Bom(components=components, serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"{name}@{version}"))
     bom.metadata.timestamp = created
-    bom.metadata.component = Component(type=ComponentType.CONTAINER, name=name, version=version, bom_ref=f"{name}@{version}")
+    image = bom.metadata.component = Component(
+        type=ComponentType.CONTAINER, name=name, version=version, bom_ref=f"{name}@{version}"
+    )
+    bom.register_dependency(image, components)
     return JsonV1Dot6(bom).output_as_string(indent=1)

@@ -106,12 +106,14 @@ class BuildError(Exception):
     """A build went wrong; the text says which step and shows the end of its output."""
 
 
-def run(step: str, *command: str | Path, cwd: str | None = None) -> str:
+def run(step: str, *command: str | Path) -> str:
     """Run ``command`` and return its standard output; raise BuildError with the end of all it printed."""
     try:
-        process = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
+        process = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)  # noqa: S603
     except FileNotFoundError as error:
-        raise BuildError(f"{step}: there is no command {error.filename!r} on this host. Mend: apt-get install {error.filename}") from error
+        raise BuildError(
+            f"{step}: there is no command {error.filename!r} on this host. Mend: apt-get install {error.filename}"
+        ) from error
     if process.returncode != 0:
         lines = (process.stdout + process.stderr).splitlines()
         raise BuildError("\n".join([f"{step} failed ({command[0]} ended with {process.returncode}):", *lines[-TAIL:]]))
@@ -141,7 +143,9 @@ class Apt:
         self.mirror = mirror or self._mirror("Debian")
         self.security_mirror = security_mirror or self._mirror("Debian-Security") or ""
         if not self.mirror:
-            raise BuildError("APT on this host knows no Debian mirror. Mend: run apt-get update, or set images_debian_mirror")
+            raise BuildError(
+                "APT on this host knows no Debian mirror. Mend: run apt-get update, or set images_debian_mirror"
+            )
 
     @staticmethod
     def _mirror(label: str) -> str:
@@ -184,9 +188,9 @@ class Build:
         self.parameters = parameters
         self.image: dict[str, Any] = parameters["image"]
         self.work = work
-        self.day = datetime.datetime.fromisoformat(self.image["refreshed"]).replace(tzinfo=datetime.timezone.utc)
+        self.day = datetime.datetime.fromisoformat(self.image["refreshed"]).replace(tzinfo=datetime.UTC)
         storage = Path(parameters["storage"])
-        self.buildah = ["buildah", "--root", storage, "--runroot", storage / "run"]
+        self.buildah: list[str | Path] = ["buildah", "--root", storage, "--runroot", storage / "run"]
 
     def exists(self) -> bool:
         """Tell whether the archive, or else the image, is there."""
@@ -198,7 +202,8 @@ class Build:
         """Tell whether the storage has an image."""
         if not Path(self.parameters["storage"]).exists():
             return False
-        process = subprocess.run([*self.buildah, "inspect", "--type", "image", reference], capture_output=True, check=False)
+        command = [*self.buildah, "inspect", "--type", "image", reference]
+        process = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
         return process.returncode == 0
 
     def run(self) -> None:
@@ -243,7 +248,9 @@ class Build:
             '--customize-hook=rm -rf "$1"/var/cache/* "$1"/var/log/* "$1"/etc/hostname "$1"/etc/resolv.conf "$1"/etc/machine-id',
             self.image["debian"], context / "base.tar", self.work / "sources.list",
         )  # fmt: skip
-        (context / "Dockerfile").write_text('FROM scratch\nADD base.tar /\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nCMD ["/bin/sh"]\n')
+        (context / "Dockerfile").write_text(
+            'FROM scratch\nADD base.tar /\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nCMD ["/bin/sh"]\n'
+        )
         return context, []
 
     def stage(self) -> tuple[Path, list[str | Path]]:
@@ -261,7 +268,10 @@ class Build:
             shutil.copyfile(self.image["binary_path"], context / self.image["binary"])
             (context / self.image["binary"]).chmod(0o755)
 
-        arguments: list[str | Path] = [f"--build-arg=BASE_IMAGE={self.image['base']}", f"--build-arg=VERSION={self.image['digest']}"]
+        arguments: list[str | Path] = [
+            f"--build-arg=BASE_IMAGE={self.image['base']}",
+            f"--build-arg=VERSION={self.image['digest']}",
+        ]
         for key, value in self.image["args"].items():
             arguments.append(f"--build-arg={key}={value}")
         if self.image["target"]:
@@ -294,7 +304,9 @@ class Build:
         python = self.image["wheels"]["python"]
         requirements = self.work / "requirements.txt"
         # pip would judge the markers by this host's version of Python.
-        requirements.write_text(applicable(Path(self.image["context"], self.image["wheels"]["requirements"]).read_text(), python))
+        requirements.write_text(
+            applicable(Path(self.image["context"], self.image["wheels"]["requirements"]).read_text(), python)
+        )
         run(
             "fetching Python packages", sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
             "--no-input", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--implementation", "cp",
@@ -349,7 +361,7 @@ class Build:
             )  # fmt: skip
         run("dropping the image without labels", *self.buildah, "rmi", plain)
 
-    def go_modules(self) -> list[sbom.Component]:
+    def go_modules(self) -> list[Any]:
         """Return what the image's binary was made of, if it carries one."""
         image = self.image
         if not image["binary"]:
@@ -357,7 +369,9 @@ class Build:
         modules = {image["module"]: f"v{image['version']}"}
         if self.parameters["go"] and Path(self.parameters["go"]).exists():
             previous = ""
-            for line in run("reading the binary's modules", self.parameters["go"], "version", "-m", image["binary_path"]).splitlines():
+            for line in run(
+                "reading the binary's modules", self.parameters["go"], "version", "-m", image["binary_path"]
+            ).splitlines():
                 what, *rest = line.strip().split("\t")
                 if what == "=>":  # stands in for the line before
                     modules.pop(previous)
