@@ -47,9 +47,10 @@ class Reasons:
         metadata = body["metadata"]
         name = f"{metadata['namespace']}/{metadata['name']}" if metadata.get("namespace") else metadata["name"]
         lines = [f"{body['kind']} {name}: {why}"]
-        lines += [f"  {line}" for line in _bad_conditions(body) if line not in why]
         pods = self._stuck_pods(body)
         if not pods:
+            # Where there is a pod it tells more than that something waits for it.
+            lines += [f"  {line}" for line in _bad_conditions(body) if line not in why]
             lines += [f"  event: {event}" for event in self._warnings(metadata)]
         for pod in pods[:1]:
             text, container, previous = pod_state(pod)
