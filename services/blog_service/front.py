@@ -44,7 +44,7 @@ class Front:
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
-        if path.startswith(_API):
+        if path.startswith(_API) or path == _API[:-1]:
             await self._api(path, scope, receive, send)
         elif path.startswith("/blog/") or path == "/":
             parts = scope["app"].state

@@ -51,5 +51,6 @@ def create_app(settings: BlogSettings, access_log: AccessLog | None = None) -> F
         lifespan=lifespan,
         access_log=access_log,
     )
+    app.router.redirect_slashes = False  # an unknown path is 404, and nobody learns the host's inner name
     app.user_middleware.append(Middleware(Front))  # innermost: requests are counted, limited and logged before
     return app

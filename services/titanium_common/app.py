@@ -111,7 +111,14 @@ def create_app(
             yield
             log.info("%s stops", settings.service)
 
-    app = FastAPI(title=title, version=settings.service_version, lifespan=whole_lifespan, redoc_url=None)
+    app = FastAPI(
+        title=title,
+        version=settings.service_version,
+        lifespan=whole_lifespan,
+        redoc_url=None,
+        # The common middleware does all three, and asking for providers would cost every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
     app.state.settings = settings
     app.state.metrics = metrics
     app.state.draining = False

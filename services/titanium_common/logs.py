@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from asyncio import get_running_loop
+from functools import lru_cache
 from typing import IO, TYPE_CHECKING
 
 import asyncpg
@@ -22,8 +23,14 @@ FLUSH_INTERVAL = 0.2
 """Seconds access lines wait to be written together."""
 
 
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
 def _timestamp(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1000):03d}Z"
+    whole = int(seconds)
+    return f"{_second(whole)}.{int((seconds - whole) * 1000):03d}Z"
 
 
 def _dumps(record: dict[str, object]) -> bytes:
@@ -76,8 +83,8 @@ class AccessLog:
 
     def write(self, entry: dict[str, object]) -> None:
         """Write `entry`, with time and service added, within `FLUSH_INTERVAL`."""
-        line = {"time": _timestamp(time.time()), "level": "info", "service": self._service, "message": "request"}
-        self._lines.append(_dumps({**line, **entry}))
+        common = {"time": _timestamp(time.time()), "level": "info", "service": self._service, "message": "request"}
+        self._lines.append(_dumps(common | entry))
         if self._timer is None:
             self._timer = get_running_loop().call_later(FLUSH_INTERVAL, self.flush)
 

@@ -48,7 +48,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG0
     """Answer a GET."""
     if scope["type"] != "http":
         return
-    body = await _client.get(KEY) if scope["path"] == "/redis" else await _list()
+    body = (await _client.get(KEY) or b"") if scope["path"] == "/redis" else await _list()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -45,7 +45,7 @@ INSERT INTO blog.posts (title, content, category_id, author, author_id, created_
 SELECT 'Post number ' || n, 'Paragraph of post ' || n || '. ' || repeat('A sentence that fills the page. ', 40),
        1 + n % 3, 'author' || n % 7, n % 7, now() - make_interval(mins => {POSTS} - n)
 FROM generate_series(1, {POSTS}) AS n
-"""
+"""  # noqa: S608 -- a constant
 
 
 @dataclass

@@ -28,7 +28,9 @@ case $action in
       # Some machines forbid what the kubelet would merely like; it says so in its log.
       if echo "${wanted[$name]}" 2>/dev/null >"$path"; then echo "$name: $value -> ${wanted[$name]}"; fi
     done
-    if ! ip -oneline address show dev lo | grep -q " $address/32 "; then
+    # Not piped into grep -q, which may end before ip does: with pipefail that reads as "not there".
+    addresses=$(ip -oneline address show dev lo)
+    if [[ $addresses != *" $address/32 "* ]]; then
       ip address add "$address/32" dev lo
       echo "address $address on lo"
     fi

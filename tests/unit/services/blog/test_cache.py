@@ -81,7 +81,8 @@ POSTS = (Scope.POSTS,)
 
 
 async def test_an_answer_is_loaded_once() -> None:
-    redis, calls = FakeRedis(), []
+    redis = FakeRedis()
+    calls: list[object] = []
     cache = cache_on(redis)
     for _ in range(3):
         assert (await cache.get("key", POSTS, loader(lambda: 1, calls))).body == b"1"
@@ -89,7 +90,8 @@ async def test_an_answer_is_loaded_once() -> None:
 
 
 async def test_replicas_share_answers_with_their_headers() -> None:
-    redis, calls = FakeRedis(), []
+    redis = FakeRedis()
+    calls: list[object] = []
     first = await cache_on(redis).get("key", POSTS, loader(lambda: 1, calls))
     second = await cache_on(redis).get("key", POSTS, loader(lambda: 1, calls))
     assert calls == [1]

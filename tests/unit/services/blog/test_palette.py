@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def test_neighbours_differ_however_many_categories_there_are(count: int) -> None
     assigned = list(palette.COLORS[:3])
     for _ in range(count):
         assigned.append(palette.pick(assigned))
-    for first, second in zip(assigned, assigned[1:], strict=False):
+    for first, second in pairwise(assigned):
         assert palette.distance(first, second) > 0.09
     # As evenly as can be: nothing is used three times while something was used once.
     uses = [assigned.count(color) for color in palette.COLORS]
