@@ -177,7 +177,7 @@ def space(paths: list[str], disk_gib: float) -> Iterator[str]:
         seen.add(device)
         free = shutil.disk_usage(there).free / GIB
         if free < disk_gib:
-            yield f"{free:.1f} GiB free for {path}: {disk_gib:g} are needed. Mend: free some, or move it to a larger file system"
+            yield f"{free:.1f} GiB free for {path}: {disk_gib:.10g} are needed. Mend: free some, or move it to a larger file system"
 
 
 def taken(ports: list[int], ours: Callable[[str], bool]) -> Iterator[str]:

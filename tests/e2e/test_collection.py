@@ -57,7 +57,7 @@ def test_archive_holds_what_roles_need_and_nothing_else(installed: Path) -> None
         names = set(tar.getnames())
         size = sum(member.size for member in tar)
     assert {"lock.yml", "plugins/modules/k8s_apply.py", "roles/redis/README.md", "README.md"} <= names
-    unwanted = [n for n in names if n.split("/")[0] in {".git", ".venv", "molecule", "terraform", "collections"}]
+    unwanted = [n for n in names if n.startswith(".") or n.split("/")[0] in {"molecule", "tests", "terraform", "collections"}]
     assert not unwanted
     assert size < 20 * 2**20, f"{size} bytes: something large slipped in"
 
@@ -69,6 +69,7 @@ def test_foreign_playbook_runs_a_role(installed: Path) -> None:
     )  # fmt: skip
     assert image
     (installed / "playbook.yml").write_text(PLAYBOOK)
+    (installed / "ansible.cfg").touch()
 
     def play(entry_point: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -77,7 +78,7 @@ def test_foreign_playbook_runs_a_role(installed: Path) -> None:
             env={
                 **os.environ,
                 "ANSIBLE_COLLECTIONS_PATH": str(installed / "collections"),
-                "ANSIBLE_CONFIG": "/dev/null",
+                "ANSIBLE_CONFIG": str(installed / "ansible.cfg"),
                 "K8S_AUTH_KUBECONFIG": str(KUBECONFIG),
             },
             capture_output=True,

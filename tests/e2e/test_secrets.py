@@ -37,7 +37,7 @@ def test_not_in_the_process_list(secrets: dict[str, bytes]) -> None:
 
 
 def test_not_in_pod_logs(secrets: dict[str, bytes]) -> None:
-    logs = b"".join(path.read_bytes() for path in Path("/var/log/pods").glob("titanium-prod_*/*/*.log"))
+    logs = b"".join(path.read_bytes() for path in Path("/var/log/titanium/pods").glob("titanium-prod_*/*/*.log"))
     assert logs, "no pod of the application has written a log line"
     for name, value in secrets.items():
         assert value not in logs, f"{name} is in a pod's log"
