@@ -149,7 +149,7 @@ def test_no_acknowledged_post_is_lost(writer: Writer) -> None:
     """Runs after the kills (pytest keeps the order of a file)."""
     assert len(writer.acknowledged) > 50
     lost = []
-    for post, title in writer.acknowledged.items():
+    for post, title in list(writer.acknowledged.items()):
         answer = httpx.get(f"{EDGE}/blog/api/posts/{post}", timeout=10)
         if answer.status_code != 200 or answer.json()["title"] != title:
             lost.append((post, title, answer.status_code))

@@ -57,7 +57,9 @@ def test_archive_holds_what_roles_need_and_nothing_else(installed: Path) -> None
         names = set(tar.getnames())
         size = sum(member.size for member in tar)
     assert {"lock.yml", "plugins/modules/k8s_apply.py", "roles/redis/README.md", "README.md"} <= names
-    unwanted = [n for n in names if n.startswith(".") or n.split("/")[0] in {"molecule", "tests", "terraform", "collections"}]
+    unwanted = [
+        n for n in names if n.startswith(".") or n.split("/")[0] in {"molecule", "tests", "terraform", "collections"}
+    ]
     assert not unwanted
     assert size < 20 * 2**20, f"{size} bytes: something large slipped in"
 
