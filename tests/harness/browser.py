@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from playwright.async_api import async_playwright
 
@@ -12,7 +13,8 @@ from tests.harness.binaries import find_chromium
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from playwright.async_api import Browser
+    import httpx
+    from playwright.async_api import Browser, StorageState
 
 # The sandbox needs rights that root in a container lacks; only pages of ours are opened. The rest keeps it from
 # talking to anybody else.
@@ -39,3 +41,14 @@ async def chromium() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=program, headless=True, args=FLAGS)
         yield browser
         await browser.close()
+
+
+def logged_in(edge: str, username: str, cookies: httpx.Cookies) -> StorageState:
+    """What a browser keeps of a login: the cookie that the edge set, and the page's hint whose it is."""
+    cookie = {"domain": urlsplit(edge).hostname, "path": "/", "expires": -1, "httpOnly": True, "secure": False}
+    state: Any = {
+        "cookies": [{**cookie, "name": one.name, "value": one.value, "sameSite": "Strict"} for one in cookies.jar],
+        "origins": [{"origin": edge, "localStorage": [{"name": "titanium.user", "value": username}]}],
+    }
+    kept: StorageState = state
+    return kept
