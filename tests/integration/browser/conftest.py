@@ -26,11 +26,12 @@ def blog() -> Iterator[Services]:
     """The running platform."""
     try:
         find_chromium()
-        platform = throwaway_platform()
-        with platform as services:
+        with throwaway_platform() as services:
             yield services
+        return
     except MissingProgramError as error:
-        pytest.fail(str(error), pytrace=False)
+        missing = str(error)
+    pytest.fail(missing, pytrace=False)
 
 
 @pytest.fixture(scope="session")

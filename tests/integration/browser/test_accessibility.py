@@ -92,6 +92,16 @@ async def test_pages_for_writers(enter: Callable[..., Awaitable[Visitor]], write
     await _check(member, "a question")
 
 
+async def test_pages_on_a_phone(enter: Callable[..., Awaitable[Visitor]], writer: Writer) -> None:
+    post = await writer.post("Readable in the hand", CONTENT)
+    for number in range(11):
+        await writer.post(f"In the hand {number}", category="Hand")
+    member = await enter(writer, viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
+    for path in ("/blog/?category=hand&page=2", f"/blog/posts/{post}", f"/blog/posts/{post}/edit", "/blog/drafts"):
+        await member.go(path)
+        await _check(member, path)
+
+
 async def test_problems(enter: Callable[..., Awaitable[Visitor]], writer: Writer, theme: str) -> None:
     member = await enter(writer, color_scheme=theme)
     member.expected |= {401, 412}
