@@ -35,7 +35,7 @@ _LANGUAGE = re.compile(r"[\w+#.-]{1,30}")
 
 _TAGS = {
     *("p", "br", "hr", "em", "strong", "s", "del", "code", "pre", "blockquote", "ul", "ol", "li", "a", "img"),
-    *("h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td", "div", "span", "input"),
+    *("h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td", "div", "span", "input", "label"),
 }
 _ATTRIBUTES = {
     "*": {"class"},
@@ -130,7 +130,8 @@ def _code(content: str, info: str) -> str:
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "breaks": True, "typographer": False})
     parser.enable(["table", "strikethrough"])
-    parser.use(tasklists_plugin, enabled=False)
+    # The label gives each box its name.
+    parser.use(tasklists_plugin, enabled=False, label=True)
     parser.use(anchors_plugin, max_level=6, slug_func=_slug)
     parser.core.ruler.push("shift_headings", _shift_headings)
     parser.core.ruler.push("align_by_class", _align_by_class)

@@ -1,4 +1,4 @@
-"""Finds the programs of PostgreSQL and Redis."""
+"""Finds the programs of PostgreSQL, Redis and Chromium."""
 
 from __future__ import annotations
 
@@ -35,4 +35,16 @@ def find_redis() -> Path:
     found = shutil.which("redis-server")
     if found is None:
         raise MissingProgramError(f"redis-server is not installed. Mend: {MEND}")
+    return Path(found)
+
+
+def find_chromium() -> Path:
+    """Return the browser's program, Debian's `chromium`.
+
+    Raises:
+        MissingProgramError: there is none.
+    """
+    found = shutil.which("chromium")
+    if found is None:
+        raise MissingProgramError("chromium is not installed. Mend: apt-get install chromium")
     return Path(found)

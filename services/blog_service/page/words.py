@@ -32,7 +32,6 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "language": ("English", "한국어"),
     "categories": ("카테고리", "Categories"),
     "all": ("전체", "All"),
-    "posts": ("글", "Posts"),
     "count": ("{n}개의 글", "{n} posts"),
     "count_one": ("글 하나", "1 post"),
     "found": ("‘{q}’ 검색 결과 {n}개", "{n} results for “{q}”"),

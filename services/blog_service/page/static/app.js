@@ -79,6 +79,9 @@ function startPost(post) {
       await call("DELETE", `${path}/comments/${comment.dataset.id}`);
       comment.remove();
       count(-1);
+      if (one("#comments .n").textContent === "0") {
+        one(".thread").replaceWith(make("p", { class: "none" }, say("comments_none")));
+      }
       toast(say("comment_deleted"));
       one("#comment").focus();
     });

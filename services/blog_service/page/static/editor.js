@@ -12,6 +12,7 @@ export function startEditor(form) {
   const find = (selector) => form.querySelector(selector);
   const fields = Object.fromEntries(FIELDS.map((name) => [name, form.elements[name]]));
   const state = find(".state");
+  const writer = user(); // the text stays theirs when the session ends
   let draft = post ? 0 : Number(new URLSearchParams(location.search).get("draft")) || 0;
   let etag = null;
   let saved = values();
@@ -30,7 +31,7 @@ export function startEditor(form) {
   }
 
   // --- kept in the browser until it is saved
-  const place = () => `titanium.unsaved.${user()}.${post ? `post-${post}` : draft ? `draft-${draft}` : "new"}`;
+  const place = () => `titanium.unsaved.${writer}.${post ? `post-${post}` : draft ? `draft-${draft}` : "new"}`;
   function keep() {
     try {
       if (same(values(), saved)) localStorage.removeItem(place());
@@ -263,7 +264,7 @@ export function startEditor(form) {
   guardLeaving(async () => {
     if (!form.isConnected || same(values(), saved)) return true;
     keep();
-    return ask(say("unsaved"), say("leave"), say("leave_yes"), say("stay"), false);
+    return !user() || ask(say("unsaved"), say("leave"), say("leave_yes"), say("stay"), false);
   });
   addEventListener("beforeunload", (event) => {
     if (!form.isConnected || same(values(), saved)) return;

@@ -24,7 +24,10 @@ export function icon(name) {
 
 export function toast(text, bad = false) {
   const element = make("div", { class: bad ? "toast bad" : "toast" }, text);
-  document.querySelector(".toasts").append(element);
+  const toasts = document.querySelector(".toasts");
+  // Said again, not said twice.
+  for (const old of [...toasts.children]) if (old.textContent === text) old.remove();
+  toasts.append(element);
   setTimeout(() => element.remove(), bad ? 7000 : 3500);
 }
 

@@ -106,7 +106,7 @@ def test_tables_tasks_and_strikethrough() -> None:
     assert '<div class="md-table" tabindex="0"><table>' in html
     assert '<th class="md-center">a</th>' in html
     assert '<td class="md-right">2</td>' in html
-    assert '<input type="checkbox" checked="checked" disabled="disabled">' in html
+    assert '<li><label><input type="checkbox" checked="checked" disabled="disabled"> done</label></li>' in html
     assert "<s>old</s>" in html
 
 
