@@ -61,6 +61,13 @@ e2e: venv venv-dev ## the whole platform, from outside
 chaos: venv venv-dev ## break the running platform: kill every component, stop it, start it
 	@tests/run chaos
 
+##@ measurements
+.PHONY: bench coverage
+bench: venv-dev ## how fast one replica is, beside the least that could do the same (needs wrk)
+	@PYTHONPATH=services:. .venv-dev/bin/python -m tests.load.bench_api $(ARGS)
+coverage: venv-dev ## lines and branches of the services that unit and integration tests reach
+	@PYTHONPATH=services:. .venv-dev/bin/pytest tests/unit/services tests/integration/services --cov --cov-report=term:skip-covered $(ARGS)
+
 ##@ development
 .PHONY: dev lock
 dev: venv-dev ## the four services with reload, a real PostgreSQL and Redis; no cluster, no root
