@@ -36,19 +36,21 @@ _hashed = _hasher.hash("a password")
 _threads = ThreadPoolExecutor(int(os.environ["ARGON2_THREADS"]))
 
 
-async def _list() -> bytes:
-    if not _pools:
-        _pools.append(
-            await asyncpg.create_pool(
-                host=os.environ["DATABASE_HOST"],
-                port=int(os.environ["DATABASE_PORT"]),
-                database=os.environ["DATABASE_NAME"],
-                user=os.environ["DATABASE_USER"],
-                password=os.environ["DATABASE_PASSWORD"],
-                min_size=10,
-                max_size=10,
-            )
+async def _open() -> None:
+    _pools.append(
+        await asyncpg.create_pool(
+            host=os.environ["DATABASE_HOST"],
+            port=int(os.environ["DATABASE_PORT"]),
+            database=os.environ["DATABASE_NAME"],
+            user=os.environ["DATABASE_USER"],
+            password=os.environ["DATABASE_PASSWORD"],
+            min_size=10,
+            max_size=10,
         )
+    )
+
+
+async def _list() -> bytes:
     rows = await _pools[0].fetch(QUERY)
     return orjson.dumps([dict(row) for row in rows])
 
@@ -58,9 +60,14 @@ async def _verify() -> bytes:
     return b"{}"
 
 
-async def app(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 -- ASGI
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer."""
-    if scope["type"] != "http":
+    if scope["type"] == "lifespan":
+        await receive()
+        await _open()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
         return
     if scope["path"] == "/redis":
         body = await _client.get(KEY) or b""

@@ -162,7 +162,7 @@ def bare_application(folder: Path, services: Services, port: int) -> Process:
         "the bare application",
         [
             *(sys.executable, "-m", "uvicorn", "tests.load.bare_app:app", "--port", str(port)),
-            *("--loop", "uvloop", "--http", "httptools", "--ws", "none", "--lifespan", "off"),
+            *("--loop", "uvloop", "--http", "httptools", "--ws", "none", "--lifespan", "on"),
             *("--no-access-log", "--no-proxy-headers", "--no-server-header", "--log-level", "warning"),
         ],
         folder / "bare.log",
