@@ -61,6 +61,17 @@ e2e: venv venv-dev ## the whole platform, from outside
 chaos: venv venv-dev ## break the running platform: kill every component, stop it, start it
 	@tests/run chaos
 
+##@ measurements
+.PHONY: bench coverage load
+bench: venv-dev ## how fast one replica is, beside the least that could do the same (needs wrk)
+	@PYTHONPATH=services:. .venv-dev/bin/python -m tests.load.bench_api $(ARGS)
+coverage: venv-dev ## lines and branches of the services that unit and integration tests reach
+	@PYTHONPATH=services:. .venv-dev/bin/pytest tests/unit/services tests/integration/services --cov --cov-report=term:skip-covered $(ARGS)
+
+load: venv venv-dev ## users as k6 plays them: PROFILE=smoke|load|stress|soak|journey, TARGET=URL of a running platform
+	@$(PLAY) playbooks/k6.yml
+	@PYTHONPATH=services:. .venv-dev/bin/python -m tests.load.users --profile $(or $(PROFILE),smoke) $(if $(TARGET),--target $(TARGET)) $(ARGS)
+
 ##@ development
 .PHONY: dev lock
 dev: venv-dev ## the four services with reload, a real PostgreSQL and Redis; no cluster, no root

@@ -10,7 +10,7 @@ from blog_service.api.common import Id, IdempotencyKey, Writer, possible, reads,
 from blog_service.errors import CommentNotFound, KeyUsedElsewhere, NotTheAuthor, PostNotFound
 from blog_service.reads import render_comments
 from blog_service.schemas import MAX_ID, Comment, NewComment
-from titanium_common.errors import InvalidInput, JsonResponse, TooManyRequests, responses
+from titanium_common.errors import BadRequest, InvalidInput, JsonResponse, TooManyRequests, responses
 from titanium_common.tokens import SecureRoute, TokenInvalid, TokenMissing
 
 router = APIRouter(prefix="/blog/api/posts/{post_id}/comments", tags=["comments"], route_class=SecureRoute)
@@ -32,7 +32,10 @@ async def list_comments(
 
 
 @router.post(
-    "", status_code=201, response_model=Comment, responses=responses(*_WRITING, PostNotFound, KeyUsedElsewhere)
+    "",
+    status_code=201,
+    response_model=Comment,
+    responses=responses(*_WRITING, PostNotFound, KeyUsedElsewhere, BadRequest),
 )
 async def create_comment(request: Request, user: Writer, post_id: Id, new: NewComment, key: IdempotencyKey) -> Response:
     """Write a comment."""

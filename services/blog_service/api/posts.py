@@ -21,7 +21,7 @@ from blog_service.schemas import (
     post_json,
 )
 from blog_service.text import squeeze
-from titanium_common.errors import InvalidInput, JsonResponse, TooManyRequests, responses
+from titanium_common.errors import BadRequest, InvalidInput, JsonResponse, TooManyRequests, responses
 from titanium_common.text import Text
 from titanium_common.tokens import SecureRoute, TokenInvalid, TokenMissing
 
@@ -46,7 +46,7 @@ async def list_posts(
     return AnswerResponse(await reads(request).posts(ListQuery(limit, offset, category, q, before, after)))
 
 
-@router.post("", status_code=201, response_model=Post, responses=responses(*_WRITING, UnknownCategory))
+@router.post("", status_code=201, response_model=Post, responses=responses(*_WRITING, UnknownCategory, BadRequest))
 async def create_post(request: Request, user: Writer, new: NewPost, key: IdempotencyKey) -> Response:
     """Write a post."""
     row = await writes(request).create_post(user, new, key)
