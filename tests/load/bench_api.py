@@ -91,7 +91,7 @@ def wrk(subject: Subject, seconds: int) -> float:
         RuntimeError: some requests failed; a rate of errors means nothing.
     """
     script = ["--script", str(subject.script)] if subject.script else []
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *script, subject.url]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "20s", *script, subject.url]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     if failed := _ERRORS.search(output):
         raise RuntimeError(f"{subject.url}: {failed.group()}")
