@@ -13,7 +13,8 @@ Why no read is older than a write that was acknowledged before it:
 - Requests share a read of the generation, or a load, only if it began after they arrived, or under a generation that
   they themselves have read.
 - If Redis fails, this process stops using it, and starts again only once it could replace the generation, as Redis may
-  have missed a replacement. Every connection begins with one too: a Redis that was restarted behind an idle process
+  have missed a replacement. A writer waits for that, as others may still reach Redis; but not for longer than `patience`
+  in one outage. Every connection begins with one too: a Redis that was restarted behind an idle process
   may have come back with values from before.
 """
 
@@ -142,7 +143,9 @@ class Cache:
         redis: what `client` returned, or None to load every answer afresh.
         metrics: counts hits and misses, in this process (`local`) and in Redis (`shared`), and Redis' errors.
         timeout: seconds after which a command to Redis is given up and the cache is not used for a while.
-        retry_after: seconds between attempts to use Redis again.
+        retry_after: seconds between attempts to use Redis again, once the first and faster ones have failed.
+        patience: seconds from the beginning of an outage in which a writer waits for Redis to be back, so that no other
+            replica, one for which Redis still answers, serves what the write outdated.
         ttl: seconds that an answer is kept; also the longest a replica cut off from Redis can be behind the others.
         local_bytes: size of what is kept in this process.
     """
@@ -154,6 +157,7 @@ class Cache:
         *,
         timeout: float = 0.25,
         retry_after: float = 1.0,
+        patience: float = 1.0,
         ttl: int = 60,
         local_bytes: int = 8 << 20,
     ) -> None:
@@ -161,6 +165,7 @@ class Cache:
         self._metrics = metrics
         self._timeout = timeout
         self._retry_after = retry_after
+        self._patience = patience
         self._ttl = ttl
         self._local: OrderedDict[str, Answer] = OrderedDict()
         self._local_bytes = local_bytes
@@ -170,6 +175,8 @@ class Cache:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reading = False
         self._trusted = redis is not None
+        self._regained = asyncio.Event()
+        self._outage_began = 0.0
 
     async def get(self, key: str, scopes: Sequence[Scope], load: Callable[[], Awaitable[Answer]]) -> Answer:
         """The answer kept under `key`, or a new one from `load`.
@@ -209,7 +216,7 @@ class Cache:
         Returns only once the generation is replaced, or Redis is known to be out of reach and not used until it is.
         Goes on if the caller is cancelled.
         """
-        await asyncio.shield(self._spawn(self._publish(scopes, secrets.token_hex(8).encode(), None)))
+        await asyncio.shield(self._spawn(self._replace(scopes)))
 
     async def close(self) -> None:
         """Ends what runs in the background; the client itself is the owner's to close."""
@@ -301,15 +308,31 @@ class Cache:
             self._distrust(error)
             return None
 
-    async def _publish(self, scopes: Sequence[Scope], value: bytes, seconds: int | None) -> None:
+    async def _replace(self, scopes: Sequence[Scope]) -> None:
+        while self._redis is not None:
+            if await self._publish(scopes, secrets.token_hex(8).encode(), None):
+                return
+            left = self._outage_began + self._patience - asyncio.get_running_loop().time()
+            try:
+                async with asyncio.timeout(max(left, 0)):
+                    await self._regained.wait()
+            except TimeoutError:
+                return
+
+    async def _publish(self, scopes: Sequence[Scope], value: bytes, seconds: int | None) -> bool:
+        """Whether `value` has become the generation of all of `scopes`."""
         for scope in scopes:
             name = _GENERATION_KEYS[scope]
-            await self._command(lambda redis, name=name: redis.set(name, value, ex=seconds))  # type: ignore[misc]
+            if not await self._command(lambda redis, name=name: redis.set(name, value, ex=seconds)):  # type: ignore[misc]
+                return False
+        return True
 
     def _distrust(self, error: Exception) -> None:
         self._metrics.redis_errors.inc()
         if self._trusted:
             self._trusted = False
+            self._regained.clear()
+            self._outage_began = asyncio.get_running_loop().time()
             logger.warning(
                 "Redis failed (%s); answers are read from the database until it is back", error or type(error)
             )
@@ -317,8 +340,10 @@ class Cache:
 
     async def _regain_trust(self) -> None:
         redis = self._redis
+        pause = self._retry_after / 16
         while redis is not None and not self._trusted:
-            await asyncio.sleep(self._retry_after)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, self._retry_after)
             try:
                 async with asyncio.timeout(self._timeout):
                     for name in _GENERATION_KEYS:
@@ -326,6 +351,7 @@ class Cache:
             except (RedisError, OSError, TimeoutError):
                 continue
             self._trusted = True
+            self._regained.set()
             logger.info("Redis answers again")
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
