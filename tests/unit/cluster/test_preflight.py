@@ -49,7 +49,7 @@ def test_a_taken_port_is_named_with_its_holder() -> None:
 
 def test_space_is_asked_once_for_each_file_system(tmp_path: Path) -> None:
     [problem] = host.space([str(tmp_path / "a/b"), str(tmp_path / "c")], 1e9)
-    assert "1e+09 are needed" in problem
+    assert "1000000000 are needed" in problem
     assert list(host.space([str(tmp_path)], 0)) == []
 
 

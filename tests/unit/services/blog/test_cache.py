@@ -281,7 +281,7 @@ async def test_random_reads_and_writes_while_redis_comes_and_goes(seed: int) -> 
 
 async def _random_run(chance: random.Random, *, replicas: int, failures: bool) -> None:
     redis = FakeRedis(chance)
-    caches = [cache_on(redis, retry_after=0.001) for _ in range(replicas)]
+    caches = [cache_on(redis, retry_after=0.001, patience=0.005) for _ in range(replicas)]
     committed = acknowledged = 0
 
     async def settle() -> None:
