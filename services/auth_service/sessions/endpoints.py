@@ -3,7 +3,7 @@
 import hashlib
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 
 from auth_service.sessions.cookies import cookie_header, read_cookie, same_origin
 from auth_service.sessions.errors import (
@@ -125,13 +125,24 @@ async def verify(request: Request) -> VerifyResponse:
     dependencies=[Depends(same_origin)],
     responses=responses(SessionMissing, SessionOver, CrossSite, ServiceUnavailable),
 )
-async def refresh(request: Request, response: Response, sessions: Sessions) -> SessionResponse:
+async def refresh(
+    request: Request,
+    response: Response,
+    sessions: Sessions,
+    idempotency_key: Annotated[
+        str,
+        Header(
+            max_length=200,
+            description="Name of this request, hard to guess: the same request may come again if its answer was lost.",
+        ),
+    ] = "",
+) -> SessionResponse:
     """Exchange the cookie's refresh token for a new one, and an access token."""
     token = read_cookie(request)
     if not token:
         raise SessionMissing
     try:
-        session = await sessions.refresh(token)
+        session = await sessions.refresh(token, idempotency_key)
     except SessionOver:
         raise SessionOver(headers={"Set-Cookie": cookie_header(request, "", 0)}) from None
     return _answer(request, response, session)

@@ -60,23 +60,60 @@ class SessionRepository:
         )
         return None if record is None else Session(*record.values())
 
-    async def rotate(self, token_hash: bytes, new_hash: bytes) -> bool:
+    async def rotate(self, token_hash: bytes, new_hash: bytes, key_hash: bytes | None) -> bool:
         """Exchange a refresh token for a new one, if it is unused and its session goes on; whether it was.
 
         One statement: of two requests with the same token, one waits for the other and then finds it used.
+
+        Parameters:
+            key_hash: names the request, so that `repeat` knows it again.
         """
         return (
             await self._database.execute(
                 "session_rotate",
-                "WITH used AS (UPDATE auth.refresh_tokens t SET used_at = now() FROM auth.families f "
+                "WITH used AS (UPDATE auth.refresh_tokens t SET used_at = now(), used_for = $3 FROM auth.families f "
                 "WHERE t.token_hash = $1 AND t.used_at IS NULL AND f.id = t.family_id "
                 "AND f.revoked_at IS NULL AND f.expires_at > now() RETURNING t.family_id) "
                 "INSERT INTO auth.refresh_tokens (token_hash, family_id) SELECT $2, family_id FROM used",
                 token_hash,
                 new_hash,
+                key_hash,
             )
             == 1
         )
+
+    async def repeat(self, token_hash: bytes, new_hash: bytes, key_hash: bytes, seconds: int) -> bool:
+        """Exchange a refresh token once more, for a request whose answer was lost; whether it was.
+
+        It must be the request that used the token, less than `seconds` ago, and what it was answered must not have been
+        used. That answer is worth nothing from then on: whoever comes with it ends the session.
+        """
+        async with self._database.transaction() as session:
+            # Requests with the same token take turns, and each sees what the one before has done.
+            await session.execute(
+                "session_lock",
+                "SELECT FROM auth.families WHERE id = (SELECT family_id FROM auth.refresh_tokens WHERE token_hash = $1) "
+                "FOR UPDATE",
+                token_hash,
+            )
+            return (
+                await session.execute(
+                    "session_repeat",
+                    "WITH again AS (SELECT t.family_id FROM auth.refresh_tokens t "
+                    "JOIN auth.families f ON f.id = t.family_id "
+                    "WHERE t.token_hash = $1 AND t.used_for = $3 AND t.used_at > now() - make_interval(secs => $4) "
+                    "AND f.revoked_at IS NULL AND f.expires_at > now() AND NOT EXISTS (SELECT FROM auth.refresh_tokens s "
+                    "WHERE s.family_id = t.family_id AND s.created_at >= t.used_at AND s.used_at > '-infinity')), "
+                    "lost AS (UPDATE auth.refresh_tokens s SET used_at = '-infinity' FROM again "
+                    "WHERE s.family_id = again.family_id AND s.used_at IS NULL) "
+                    "INSERT INTO auth.refresh_tokens (token_hash, family_id) SELECT $2, family_id FROM again",
+                    token_hash,
+                    new_hash,
+                    key_hash,
+                    seconds,
+                )
+                == 1
+            )
 
     async def revoke(self, session_id: UUID, reason: Reason) -> None:
         """End a session."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+REPEAT_SECONDS = 60
+"""How long after a refresh the same request may come again: longer than a browser takes to load a page anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class IssuedSession:
@@ -69,11 +72,15 @@ class SessionService:
             raise InvalidCredentials
         return await self._begin(account)
 
-    async def refresh(self, refresh_token: str) -> IssuedSession:
+    async def refresh(self, refresh_token: str, key: str = "") -> IssuedSession:
         """Exchange a refresh token for a new one and an access token.
 
         A token that comes back after its exchange has been stolen, from one of its holders or by one: nobody can tell,
-        so the session ends for both.
+        so the session ends for both. But a page that is reloaded while it waits never gets the answer, and asks again
+        with the token that it has: the same request, as its key tells, is answered again.
+
+        Parameters:
+            key: the client's name for this request; a client that may ask again makes it hard to guess.
 
         Raises:
             SessionOver: 401.
@@ -83,21 +90,24 @@ class SessionService:
         session = await self._repository.find(token_hash)
         if session is None or session.revoked or session.seconds_left <= 0:
             raise SessionOver
-        if session.used:
-            await self._reused(session.id, session.user_id)
         # The account may have gone, or have a new password, since the login.
         account = await self._accounts.read(session.user_id)
         if account is None or account.credentials_version != session.credentials_version:
             await self._repository.revoke(session.id, "account" if account is None else "password")
             raise SessionOver
         refresh = secrets.token_urlsafe(32)
-        if not await self._repository.rotate(token_hash, hash_token(refresh)):
+        if not await self._exchange(token_hash, hash_token(refresh), hash_token(key) if key else None):
             current = await self._repository.find(token_hash)
             if current is not None and current.used:
                 await self._reused(session.id, session.user_id)
             raise SessionOver
         access = self._tokens.issue(account.id, account.username, str(session.id))
         return IssuedSession(account, access, refresh, session.seconds_left)
+
+    async def _exchange(self, token_hash: bytes, new_hash: bytes, key_hash: bytes | None) -> bool:
+        if await self._repository.rotate(token_hash, new_hash, key_hash):
+            return True
+        return key_hash is not None and await self._repository.repeat(token_hash, new_hash, key_hash, REPEAT_SECONDS)
 
     async def _reused(self, session_id: uuid.UUID, user_id: int) -> None:
         await self._repository.revoke(session_id, "reuse")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from playwright.async_api import expect
 
 if TYPE_CHECKING:
+    from playwright.async_api import Route
+
     from tests.integration.browser.visitor import Visitor, Writer
 
 pytestmark = pytest.mark.browser
@@ -92,3 +96,23 @@ async def test_the_session_is_out_of_reach_of_scripts(member: Visitor) -> None:
     assert await member.page.evaluate("document.cookie") == ""
     stored = await member.page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
     assert "ey" not in stored, "nothing that looks like a token is stored"
+
+
+async def test_a_reload_before_the_answer_does_not_log_out(member: Visitor) -> None:
+    """The session is renewed, but the page that asked for it has gone."""
+    answered = asyncio.Event()
+
+    async def lose_the_answer(route: Route) -> None:
+        sent = await route.request.all_headers()
+        headers = {name: sent[name] for name in ("cookie", "idempotency-key", "origin") if name in sent}
+        async with httpx.AsyncClient() as client:
+            (await client.post(route.request.url, headers=headers)).raise_for_status()
+        answered.set()
+
+    await member.page.route("**/api/auth/refresh", lose_the_answer)
+    await member.page.goto("/blog/drafts", wait_until="domcontentloaded")
+    await answered.wait()
+    await member.page.unroute("**/api/auth/refresh")
+    await member.page.reload()
+    await member.sees("No drafts")
+    await expect(member.page.locator("html")).to_have_attribute("data-session", "in")

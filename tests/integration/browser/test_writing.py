@@ -70,9 +70,6 @@ async def test_unsaved_text_survives_a_reload(member: Visitor) -> None:
     await member.go("/blog/write")
     await _type(member, "Half a thought", "Test", "It was about")
     await _keeps_unsaved_text(member)
-    # A reload in the middle of a token's renewal would lose the new one, and with it the session.
-    await member.page.wait_for_load_state("networkidle")
-    await expect(member.page.locator(".preview .prose")).to_have_text("It was about")
     member.page.on("dialog", lambda dialog: dialog.accept())
     await member.page.reload()
     await member.sees("There is unsaved text from your last visit.")
@@ -91,7 +88,6 @@ async def test_text_alone_survives_as_often_as_the_page_is_reloaded(member: Visi
     await member.go("/blog/write")
     await member.field("Text").fill("No title yet")
     await _keeps_unsaved_text(member)
-    await expect(member.page.locator(".preview .prose")).to_have_text("No title yet")
     for _ in range(2):
         await member.page.reload()
         await member.sees("There is unsaved text from your last visit.")

@@ -17,13 +17,17 @@ function stored(key) {
   }
 }
 
-function remember(name) {
+function store(key, value) {
   try {
-    if (name) localStorage.setItem("titanium.user", name);
-    else localStorage.removeItem("titanium.user");
+    if (value) localStorage.setItem(key, value);
+    else localStorage.removeItem(key);
   } catch {
     // Without storage the session lasts as long as this page.
   }
+}
+
+function remember(name) {
+  store("titanium.user", name);
   root.dataset.session = name ? "in" : "out";
   document.dispatchEvent(new CustomEvent("session"));
 }
@@ -92,9 +96,25 @@ function takingTurns(work) {
   return navigator.locks ? navigator.locks.request("titanium.refresh", work) : work();
 }
 
+// A page that is reloaded while it waits for the answer asks again, by the same name: no token was used twice.
+async function renew() {
+  const name = "titanium.refresh";
+  const key = stored(name) ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
+  store(name, key);
+  let answer;
+  try {
+    answer = await send("POST", "/api/auth/refresh", undefined, { "idempotency-key": key });
+  } catch (failure) {
+    if (failure.status >= 400 && failure.status < 500) store(name, null);
+    throw failure;
+  }
+  store(name, null);
+  return answer;
+}
+
 let refreshing = null;
 function refresh() {
-  refreshing ??= takingTurns(() => send("POST", "/api/auth/refresh"))
+  refreshing ??= takingTurns(renew)
     .then(({ body }) => adopt(body))
     .finally(() => {
       refreshing = null;

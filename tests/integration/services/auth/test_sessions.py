@@ -95,6 +95,80 @@ async def test_using_a_token_twice_ends_the_session_for_both(edge: httpx.AsyncCl
     assert (await refresh(edge, current)).json() == OVER
 
 
+async def test_a_request_whose_answer_was_lost_may_come_again(edge: httpx.AsyncClient, account: Account) -> None:
+    await account.login(edge)
+    token = edge.cookies["refresh_token"]
+    key = {"idempotency-key": "a name that is hard to guess"}
+    answers = [await refresh(edge, token, **key) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    *lost, last = [cookie(answer)["value"] for answer in answers]
+    assert len({*lost, last}) == 3
+    renewed = await refresh(edge, last)
+    assert renewed.status_code == 200
+    # What was lost and is found by somebody else ends the session.
+    assert (await refresh(edge, lost[0], **key)).json() == OVER
+    assert (await refresh(edge, cookie(renewed)["value"])).json() == OVER
+
+
+async def test_a_lost_answer_is_worth_nothing(edge: httpx.AsyncClient, account: Account) -> None:
+    await account.login(edge)
+    token = edge.cookies["refresh_token"]
+    key = {"idempotency-key": "a name that is hard to guess"}
+    lost, last = [cookie(await refresh(edge, token, **key))["value"] for _ in range(2)]
+    assert (await refresh(edge, lost)).json() == OVER
+    assert (await refresh(edge, last)).json() == OVER
+
+
+@pytest.mark.parametrize("again", ["another name", "", None])
+async def test_another_request_with_the_same_token_ends_the_session(
+    edge: httpx.AsyncClient, account: Account, again: str | None
+) -> None:
+    await account.login(edge)
+    token = edge.cookies["refresh_token"]
+    first = await refresh(edge, token, **{"idempotency-key": "one name"})
+    headers = {} if again is None else {"idempotency-key": again}
+    assert (await refresh(edge, token, **headers)).json() == OVER
+    assert (await refresh(edge, cookie(first)["value"])).json() == OVER
+
+
+async def test_a_request_cannot_come_again_once_its_answer_was_used(edge: httpx.AsyncClient, account: Account) -> None:
+    await account.login(edge)
+    token = edge.cookies["refresh_token"]
+    key = {"idempotency-key": "one name"}
+    first = await refresh(edge, token, **key)
+    second = await refresh(edge, cookie(first)["value"])
+    assert second.status_code == 200
+    assert (await refresh(edge, token, **key)).json() == OVER
+    assert (await refresh(edge, cookie(second)["value"])).json() == OVER
+
+
+async def test_a_request_cannot_come_again_much_later(
+    platform: Platform, edge: httpx.AsyncClient, account: Account
+) -> None:
+    await account.login(edge)
+    token = edge.cookies["refresh_token"]
+    key = {"idempotency-key": "one name"}
+    await refresh(edge, token, **key)
+    await platform.auth_app.state.database.execute(
+        "test",
+        "UPDATE auth.refresh_tokens SET used_at = used_at - interval '61 seconds' WHERE token_hash = $1",
+        hashlib.sha256(token.encode()).digest(),
+    )
+    assert (await refresh(edge, token, **key)).json() == OVER
+
+
+async def test_the_same_request_many_times_at_once_leaves_one_token(edge: httpx.AsyncClient, account: Account) -> None:
+    await account.login(edge)
+    headers = {"cookie": f"refresh_token={edge.cookies['refresh_token']}", "idempotency-key": "one name"}
+    edge.cookies.clear()
+    responses = await asyncio.gather(*(edge.post(REFRESH, headers=headers) for _ in range(10)))
+    assert {response.status_code for response in responses} == {200}
+    tokens = [cookie(response)["value"] for response in responses]
+    database_view = [await refresh(edge, token) for token in tokens]
+    # Whichever was the last one made is good; the first of the others to come ends the session.
+    assert sum(response.status_code == 200 for response in database_view) <= 1
+
+
 async def test_ending_one_session_leaves_others(edge: httpx.AsyncClient, account: Account) -> None:
     await account.login(edge)
     first = edge.cookies["refresh_token"]
