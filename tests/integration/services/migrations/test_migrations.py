@@ -95,6 +95,20 @@ def test_upgrading_twice_changes_nothing(postgres: Postgres, database: str) -> N
     assert "(head)" in postgres.migrate("current", database=database)
 
 
+def test_a_rollback_is_not_held_up_by_a_newer_schema(postgres: Postgres, empty: str) -> None:
+    postgres.migrate(database=empty)
+    before = schema(postgres, empty)
+
+    async def advance(connection: Any) -> None:
+        await connection.execute("UPDATE migrations.alembic_version SET version_num = '9999'")
+
+    postgres.administer(advance, empty)
+    assert "at revision 9999, which this version does not know" in postgres.migrate(database=empty)
+    assert schema(postgres, empty) == before
+    with pytest.raises(RuntimeError, match="9999"):
+        postgres.migrate("downgrade", "0001", database=empty)
+
+
 def test_runs_at_the_same_time_take_turns(postgres: Postgres, empty: str) -> None:
     with ThreadPoolExecutor(3) as pool:
         for run in [pool.submit(postgres.migrate, database=empty) for _ in range(3)]:
