@@ -150,6 +150,16 @@ class Catalogue:
         program = self.recipe(name).get("binary")
         return _binary_folder(program, self.cache_dir) if program else ""
 
+    def programs(self, name: str) -> list[str]:
+        """Return the names of the binaries that the image ``name`` carries."""
+        recipe = self.recipe(name)
+        return list(recipe.get("programs", [recipe["binary"]] if "binary" in recipe else []))
+
+    def module_pin(self, name: str) -> str:
+        """Return the folder of the go.mod and go.sum that pin the module of the image ``name``."""
+        programs = yaml.safe_load((self.root / "lock.yml").read_text())["go"]
+        return str(self.root / "roles/go_binaries/files" / programs[self.recipe(name)["binary"]]["source"])
+
     def reference(self, name: str) -> str:
         """Return the full reference of the image ``name``."""
         return f"{REPOSITORY}/{name}:{self.digest(name)}"
@@ -176,9 +186,10 @@ class Catalogue:
             "target": recipe.get("target", ""),
             "args": recipe.get("args", {}),
             "wheels": recipe.get("wheels", {}),
-            "binary": recipe.get("binary", ""),
-            "binary_path": f"{self.binary(name)}/{recipe['binary']}" if "binary" in recipe else "",
+            "binaries": {program: f"{self.binary(name)}/{program}" for program in self.programs(name)},
             "module": recipe.get("module", ""),
+            "module_pin": self.module_pin(name) if "sources" in recipe else "",
+            "sources": recipe.get("sources", {}),
             "title": recipe["title"],
             # A binary's folder is named <version>-<digest>.
             "version": str(recipe.get("version") or os.path.basename(self.binary(name)).rpartition("-")[0]),

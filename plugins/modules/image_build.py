@@ -76,6 +76,7 @@ megabytes:
 import contextlib
 import datetime
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -264,9 +265,11 @@ class Build:
             target.chmod(0o755 if os.access(Path(self.image["context"], name), os.X_OK) else 0o644)
         for folder in [context, *(path for path in context.rglob("*") if path.is_dir())]:
             folder.chmod(0o755)
-        if self.image["binary"]:
-            shutil.copyfile(self.image["binary_path"], context / self.image["binary"])
-            (context / self.image["binary"]).chmod(0o755)
+        for name, path in self.image["binaries"].items():
+            shutil.copyfile(path, context / name)
+            (context / name).chmod(0o755)
+        if self.image["sources"]:
+            self.module_files(context)
 
         arguments: list[str | Path] = [
             f"--build-arg=BASE_IMAGE={self.image['base']}",
@@ -276,8 +279,24 @@ class Build:
             arguments.append(f"--build-arg={key}={value}")
         if self.image["target"]:
             arguments.append(f"--target={self.image['target']}")
-        arguments += self.wheels() if self.image["wheels"] else self.apt()
+        arguments += self.apt()
+        if self.image["wheels"]:
+            arguments += self.wheels()
         return context, arguments
+
+    def module_files(self, context: Path) -> None:
+        """Fetch the Go module of the image's programs, check it against its pinned checksum, and copy files of it."""
+        if not self.parameters["go"]:
+            raise BuildError("files of a Go module are wanted and no Go is given. Mend: set the module's option go")
+        answer = run(
+            "fetching the Go module", "env", "-C", self.image["module_pin"], f"GOMODCACHE={self.work / 'modules'}",
+            "GOFLAGS=-mod=readonly -modcacherw", "GOTOOLCHAIN=local", "GOWORK=off",
+            self.parameters["go"], "mod", "download", "-json", self.image["module"],
+        )  # fmt: skip
+        module = Path(json.loads(answer)["Dir"])
+        for name, source in self.image["sources"].items():
+            (context / name).write_bytes((module / source).read_bytes())
+            (context / name).chmod(0o644)
 
     def apt(self) -> list[str | Path]:
         """Return arguments that let APT in the build use this host's mirrors and ways."""
@@ -364,21 +383,26 @@ class Build:
     def go_modules(self) -> list[Any]:
         """Return what the image's binary was made of, if it carries one."""
         image = self.image
-        if not image["binary"]:
+        if not image["binaries"]:
             return []
         modules = {image["module"]: f"v{image['version']}"}
         if self.parameters["go"] and Path(self.parameters["go"]).exists():
-            previous = ""
-            for line in run(
-                "reading the binary's modules", self.parameters["go"], "version", "-m", image["binary_path"]
-            ).splitlines():
-                what, *rest = line.strip().split("\t")
-                if what == "=>":  # stands in for the line before
-                    modules.pop(previous)
-                if what in ("dep", "=>"):
-                    previous = rest[0]
-                    modules[previous] = rest[1]
+            for path in image["binaries"].values():
+                modules |= self.modules_of(path)
         return [sbom.go_module(module, version) for module, version in modules.items()]
+
+    def modules_of(self, path: str) -> dict[str, str]:
+        """Return the version of every module that a Go binary was made of, as noted in it."""
+        modules: dict[str, str] = {}
+        previous = ""
+        for line in run("reading the binary's modules", self.parameters["go"], "version", "-m", path).splitlines():
+            what, *rest = line.strip().split("\t")
+            if what == "=>":  # stands in for the line before
+                modules.pop(previous)
+            if what in ("dep", "=>"):
+                previous = rest[0]
+                modules[previous] = rest[1]
+        return modules
 
     def write_archive(self) -> None:
         """Write the image as an OCI archive, whole or not at all."""

@@ -107,7 +107,7 @@ def test_context_holds_the_named_files_alone_whatever_the_umask(tmp_path: Path, 
     (source / "secret").write_text("")
     (source / "package/main.py").chmod(0o600)
     image = {
-        "context": str(source), "files": ["Dockerfile", "package/main.py"], "binary": "", "base": "base:1", "digest": "d",
+        "context": str(source), "files": ["Dockerfile", "package/main.py"], "binaries": {}, "sources": {}, "base": "base:1", "digest": "d",
         "args": {"SERVICE": "x"}, "target": "t", "wheels": {}, "debian": "trixie", "refreshed": "2026-01-01",
     }  # fmt: skip
     old = os.umask(0o077)
