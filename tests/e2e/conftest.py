@@ -48,10 +48,11 @@ def playbook(*arguments: str, environment: dict[str, str] | None = None, cwd: Pa
     return Run(process.returncode, process.stdout, process.stderr)
 
 
-def kubectl(*arguments: str, check: bool = True) -> str:
-    """Run the pinned kubectl as the cluster's administrator and return what it printed."""
+def kubectl(*arguments: str, check: bool = True, stdin: str | None = None) -> str:
+    """Run the pinned kubectl as the cluster's administrator, with `stdin` as its input, and return what it printed."""
     process = subprocess.run(
         [str(Path(sys.executable).parent / "kubectl"), "--kubeconfig", str(KUBECONFIG), *arguments],
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=120,

@@ -1,0 +1,77 @@
+"""Calls from inside the mesh, made by the callers themselves."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from .conftest import kubectl
+
+NAMESPACE = "titanium-prod"
+
+# Runs in a caller's own container: makes each call of a JSON list on standard input and prints what came of it.
+CALLER = r"""
+import http.client, json, socket, sys
+
+def over_http(call):
+    connection = http.client.HTTPConnection(call["host"], call["port"], timeout=10)
+    connection.request(call["method"], call["path"], headers=call.get("headers", {}))
+    answer = connection.getresponse()
+    body = answer.read().decode(errors="replace")
+    return "denied" if answer.status == 403 and "RBAC" in body else str(answer.status)
+
+def over_tcp(call):
+    with socket.create_connection((call["host"], call["port"]), timeout=10) as connection:
+        connection.sendall(bytes.fromhex(call["sends"]))
+        return "answered" if connection.recv(1) else "denied"
+
+for call in json.load(sys.stdin):
+    try:
+        result = over_http(call) if "method" in call else over_tcp(call)
+    except OSError as error:
+        result = "denied" if "sends" in call else f"refused ({type(error).__name__})"
+    except http.client.HTTPException as error:
+        result = f"refused ({type(error).__name__})"
+    print(result)
+"""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, or for a database the first bytes of its protocol."""
+
+    callee: str
+    port: int
+    method: str = ""
+    path: str = ""
+    sends: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def title(self) -> str:
+        return f"{self.method} {self.path}" if self.method else "connect"
+
+    def as_dict(self, domain: str) -> dict[str, object]:
+        """Return what `CALLER` reads; `domain` is appended to the callee's name."""
+        where: dict[str, object] = {"host": self.callee + domain, "port": self.port}
+        if self.method:
+            return where | {"method": self.method, "path": self.path, "headers": dict(self.headers)}
+        return where | {"sends": self.sends}
+
+
+def pod_of(app: str, namespace: str = NAMESPACE) -> str:
+    """Return the name of a running pod of a service."""
+    pods = kubectl(
+        "-n", namespace, "get", "pods", "-l", f"app={app}", "--field-selector=status.phase=Running", "-o", "name"
+    )
+    return pods.split()[0].removeprefix("pod/")
+
+
+def calls_from(pod: str, container: str, calls: list[Call], namespace: str = NAMESPACE) -> list[str]:
+    """Make `calls` in a container and return what came of each: `denied`, `refused (...)`, `answered` or a status code."""
+    domain = f".{NAMESPACE}.svc.cluster.local"
+    wanted = json.dumps([call.as_dict(domain) for call in calls])
+    out = kubectl("-n", namespace, "exec", "-i", pod, "-c", container, "--", "python3", "-c", CALLER, stdin=wanted)
+    answers = out.splitlines()
+    assert len(answers) == len(calls), out
+    return answers
