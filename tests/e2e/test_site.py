@@ -23,23 +23,23 @@ def test_check_is_quiet_on_a_running_platform() -> None:
     assert not re.search(r"^[+-](?![+-]{2} )", run.stdout, re.MULTILINE), run.stdout
 
 
-def test_scaled_deployment_is_shown_and_mended() -> None:
-    wanted = int(kubectl("-n", NAMESPACE, "get", "deployment", "blog-service", "-o", "jsonpath={.spec.replicas}"))
-    kubectl("-n", NAMESPACE, "scale", "deployment", "blog-service", f"--replicas={wanted + 1}")
+def test_edited_deployment_is_shown_and_mended() -> None:
+    history = ("-n", NAMESPACE, "get", "deployment", "blog-service", "-o", "jsonpath={.spec.revisionHistoryLimit}")
+    wanted = int(kubectl(*history))
+    patch = json.dumps({"spec": {"revisionHistoryLimit": wanted + 1}})
+    kubectl("-n", NAMESPACE, "patch", "deployment", "blog-service", "-p", patch)
 
     check = playbook("site.yml", "--tags", "blog", "--check", "--diff")
     assert check.returncode == 0, check.output
-    assert f"-  replicas: {wanted + 1}" in check.stdout
-    assert f"+  replicas: {wanted}" in check.stdout
+    assert f"-  revisionHistoryLimit: {wanted + 1}" in check.stdout
+    assert f"+  revisionHistoryLimit: {wanted}" in check.stdout
     # Exactly that: one line goes, one comes.
     assert len(re.findall(r"^[+-](?![+-]{2} )", check.stdout, re.MULTILINE)) == 2, check.stdout
 
     mend = playbook("site.yml", "--tags", "blog")
     assert mend.returncode == 0, mend.output
     assert mend.recap("changed") == 1, mend.output
-    assert kubectl("-n", NAMESPACE, "get", "deployment", "blog-service", "-o", "jsonpath={.spec.replicas}") == str(
-        wanted
-    )
+    assert int(kubectl(*history)) == wanted
 
 
 def test_edited_configmap_is_shown_and_mended() -> None:
