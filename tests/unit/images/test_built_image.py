@@ -117,6 +117,19 @@ def test_carried_binary_counts(tree: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert digests[1] == digests[2], "where the cache is must not count"
 
 
+def test_several_programs_of_one_build(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(built_image, "_binary_folder", lambda _program, _cache: "/cache/bin/tool/1.0-aaa")
+    recipes = tree / RECIPES
+    text = recipes.read_text()
+    recipes.write_text(text.replace("from: base", "from: base\n    binary: tool"))
+    assert Catalogue(tree).details("app")["binaries"] == {"tool": "/cache/bin/tool/1.0-aaa/tool"}
+    recipes.write_text(text.replace("from: base", "from: base\n    binary: tool\n    programs: [one, two]"))
+    assert Catalogue(tree).details("app")["binaries"] == {
+        "one": "/cache/bin/tool/1.0-aaa/one",
+        "two": "/cache/bin/tool/1.0-aaa/two",
+    }
+
+
 def test_chain_begins_with_the_lowest(tree: Path) -> None:
     assert Catalogue(tree).chain("app") == ["base", "app"]
 

@@ -178,3 +178,34 @@ def test_bill_lists_debian_python_and_go(tmp_path: Path) -> None:
         "pkg:golang/example.org/tool@v1.2.3",
     }
     assert bill() == bill(), "the same content must give the same image"
+
+
+def test_files_of_a_go_module_come_from_its_pinned_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, context = tmp_path / "module", tmp_path / "context"
+    (module / "tools").mkdir(parents=True)
+    context.mkdir()
+    (module / "tools/template.json").write_text("{}")
+    seen: list[str] = []
+
+    def answer(step: str, *command: object) -> str:
+        del step
+        seen.extend(map(str, command))
+        return json.dumps({"Dir": str(module)})
+
+    monkeypatch.setattr(image_build, "run", answer)
+    image = {
+        "name": "proxy", "refreshed": "2026-01-01", "module": "example.org/mesh", "module_pin": "/pins/mesh",
+        "sources": {"bootstrap.json": "tools/template.json"},
+    }  # fmt: skip
+    parameters = {"image": image, "storage": str(tmp_path / "storage"), "go": "/toolchain/go"}
+    Build(parameters, tmp_path).module_files(context)
+    assert (context / "bootstrap.json").read_text() == "{}"
+    # No version is named: the one of go.mod is fetched, and go.sum has its checksum.
+    assert seen[-5:] == ["/toolchain/go", "mod", "download", "-json", "example.org/mesh"]
+    assert seen[seen.index("-C") + 1] == "/pins/mesh"
+
+
+def test_without_go_no_module_can_be_fetched(tmp_path: Path) -> None:
+    image = {"name": "proxy", "refreshed": "2026-01-01", "sources": {"a": "b"}}
+    with pytest.raises(BuildError, match="Mend: set the module's option go"):
+        Build({"image": image, "storage": str(tmp_path), "go": None}, tmp_path).module_files(tmp_path)
