@@ -1,0 +1,57 @@
+"""A canary goes on by itself when it is good, and back by itself when it is not."""
+
+from __future__ import annotations
+
+import json
+
+from tests.harness.load import Load
+
+from .conftest import EDGE, kubectl, playbook
+from .mesh import NAMESPACE
+
+
+def canary(environment: dict[str, str], weights: list[int]) -> tuple[int, str]:
+    """Run the playbook for a version that differs in its environment; return its end and its output."""
+    variables = {"canary_environment": environment, "canary_weights": weights, "canary_seconds": 20}
+    run = playbook("playbooks/canary.yml", "-e", json.dumps(variables))
+    return run.returncode, run.output
+
+
+def nothing_is_left() -> None:
+    """All readers have the one version again."""
+    assert (
+        kubectl("-n", NAMESPACE, "get", "deployment", "blog-service-canary", "--ignore-not-found", "-o", "name") == ""
+    )
+    routes = json.loads(kubectl("-n", NAMESPACE, "get", "virtualservice", "blog-service", "-o", "json"))["spec"]["http"]
+    assert {destination["destination"]["subset"] for route in routes for destination in route["route"]} == {"stable"}
+
+
+def test_broken_version_is_rolled_back() -> None:
+    """It starts and says that it is ready, but every write fails: it does not find who has the keys."""
+    with Load(EDGE, reads=40, writes=8) as load:
+        code, output = canary({"AUTH_SERVICE_URL": "http://auth-service:1"}, [5, 50])
+        nothing_is_left()
+    print("\n" + load.report("a broken canary"))
+    assert code != 0
+    assert "was rolled back; all readers have the old version" in output, output
+    assert len(load.failures) < 0.01 * load.total, "\n".join(load.failures[:20])
+
+
+def test_version_that_never_gets_ready_sees_no_reader() -> None:
+    with Load(EDGE) as load:
+        code, output = canary({"DATABASE_NAME": "nowhere"}, [5])
+        nothing_is_left()
+    print("\n" + load.report("a canary that never gets ready"))
+    assert code != 0
+    assert "was rolled back" in output, output
+    assert not load.failures, "\n".join(load.failures[:20])
+
+
+def test_good_version_goes_on() -> None:
+    with Load(EDGE) as load:
+        code, output = canary({"LOG_LEVEL": "warning"}, [10, 50])
+        nothing_is_left()
+    print("\n" + load.report("a good canary"))
+    assert code == 0, output
+    assert "was good with 50 % of the requests" in output
+    assert not load.failures, "\n".join(load.failures[:20])
