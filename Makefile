@@ -51,7 +51,7 @@ lint: venv-dev ## formatters, linters, type checkers
 	@tests/run lint
 unit: venv-dev ## unit tests
 	@tests/run unit
-integration: venv-dev ## tests on a real PostgreSQL and Redis
+integration: venv venv-dev ## tests on a real PostgreSQL and Redis
 	@tests/run integration
 molecule: venv venv-dev ## every role on the real local cluster
 	@ROLE=$(ROLE) tests/run molecule

@@ -191,9 +191,17 @@ def taken(ports: list[int], ours: Callable[[str], bool]) -> Iterator[str]:
                 yield f"port {port} is in use by {holder[1]} (process {holder[0]}). Mend: stop it"
 
 
+def shares_our_network(pid: int) -> bool:
+    """Return whether a process has the network that we have: one in a container (kind, k3d) is in nobody's way."""
+    try:
+        return Path(f"/proc/{pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink()
+    except OSError:  # It has ended.
+        return False
+
+
 def foreign_cluster(ours: Callable[[str], bool]) -> Iterator[str]:
     for pid, name, executable in processes():
-        if name in CLUSTER_PROCESSES and not ours(executable):
+        if name in CLUSTER_PROCESSES and not ours(executable) and shares_our_network(pid):
             yield f"another Kubernetes runs here: {name} (process {pid}). Mend: stop and remove it, or use another machine"
     for path, mend in FOREIGN_CLUSTERS.items():
         if Path(path).is_dir() and any(Path(path).iterdir()):

@@ -2,27 +2,36 @@
 
 Leaves a summary (JSON) and a picture (SVG) of each run in the folder `build/load`, and fails if a threshold is crossed.
 
-usage: python -m tests.load.users [--profile NAME] [--target URL] [--stretch FACTOR]
+With `--beside`, the same readers then play against a bare application that gives out the same bytes from Redis.
+
+usage: python -m tests.load.users [--profile NAME] [--target URL] [--stretch FACTOR] [--beside]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+import redis
+
 from tests.harness.postgres import Postgres
+from tests.harness.processes import Process, free_port
 from tests.harness.redis import Redis
-from tests.harness.services import ROOT, Services
+from tests.harness.services import ROOT, Services, answers
 from tests.load.bench_api import seed
 
 PROFILES = sorted(path.stem for path in (ROOT / "tests/load/k6").glob("*.js") if path.stem != "blog")
+READING = ("load", "stress")
+"""Profiles that a bare application can serve."""
 NO_LIMITS = {"RATE_LIMIT_LOGIN": "", "RATE_LIMIT_ACCOUNT": "", "RATE_LIMIT_REGISTER": "", "RATE_LIMIT_WRITE": ""}
 
 
@@ -59,6 +68,67 @@ def platform(stack: ExitStack) -> str:
     return services.edge
 
 
+def fetch(url: str) -> bytes:
+    """The body of a GET."""
+    with urllib.request.urlopen(url, timeout=30) as response:  # noqa: S310
+        body: bytes = response.read()
+        return body
+
+
+def replay(stack: ExitStack, target: str) -> str:
+    """Serve what readers ask of `target` from a bare application until `stack` is closed, and return its URL."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="titanium-replay-")))
+    folder.chmod(0o711)
+    store = Redis(folder / "redis")
+    stack.callback(store.stop)
+    store.start()
+    lists = [f"/blog/api/posts?limit=20&offset={offset}" for offset in (0, 20, 40)]
+    paths = ["/blog/", "/blog/api/categories", *lists]
+    paths += [f"/blog/api/posts/{post['id']}" for path in lists for post in json.loads(fetch(target + path))]
+    with redis.Redis(host=store.host, port=store.port, password=store.password) as client:
+        for path in paths:
+            client.set(path, fetch(target + path))
+    port = free_port()
+    server = Process(
+        "the bare application",
+        [
+            *(sys.executable, "-m", "uvicorn", "tests.load.replay_app:app", "--port", str(port)),
+            *("--loop", "uvloop", "--http", "httptools", "--ws", "none", "--lifespan", "on"),
+            *("--no-access-log", "--no-proxy-headers", "--no-server-header", "--log-level", "warning"),
+        ],
+        folder / "bare.log",
+        environment={**os.environ, **store.environment(), "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+    )
+    stack.callback(server.stop)
+    server.start()
+    server.wait_until(lambda: answers("127.0.0.1", port, "/blog/"), 20)
+    return f"http://127.0.0.1:{port}"
+
+
+def play(k6: Path, profile: str, target: str, stretch: float, summary: Path) -> int:
+    """Run a profile against `target` and return k6's exit status."""
+    return subprocess.run(
+        [
+            *(str(k6), "run", "--no-usage-report", "--summary-export", str(summary)),
+            *("--env", f"BASE_URL={target}", "--env", f"STRETCH={stretch}"),
+            str(ROOT / "tests/load/k6" / f"{profile}.js"),
+        ],
+        check=False,
+    ).returncode
+
+
+def compare(summary: Path, bare: Path) -> str:
+    """A table of both runs' latencies."""
+    ours, theirs = (json.loads(path.read_text())["metrics"]["http_req_duration"] for path in (summary, bare))
+    lines = [f"{'ms':8}{'platform':>10}{'bare':>10}{'ratio':>8}"]
+    lines += [
+        f"{name:8}{ours[name]:10.2f}{theirs[name]:10.2f}{ours[name] / theirs[name]:8.2f}"
+        for name in ("med", "p(95)", "p(99)")
+    ]
+    return "\n".join(lines)
+
+
 def picture(title: str, metrics: dict[str, Any]) -> str:
     """An SVG with the latencies of a run and its thresholds."""
     duration = metrics["http_req_duration"]
@@ -90,27 +160,28 @@ def main() -> int:
     parser.add_argument("--profile", choices=PROFILES, default="smoke")
     parser.add_argument("--target", default="", help="URL of a running platform; without, one is started")
     parser.add_argument("--stretch", type=float, default=1.0, help="0.1 runs a tenth of the time (1)")
+    parser.add_argument("--beside", action="store_true", help="then play against a bare application, and compare")
     options = parser.parse_args()
+    if options.beside and options.profile not in READING:
+        parser.error(f"--beside needs a profile that only reads: {', '.join(READING)}")
     k6 = find_k6()
     folder = ROOT / "build/load"
     folder.mkdir(parents=True, exist_ok=True)
-    summary = folder / f"{options.profile}.json"
-    summary.unlink(missing_ok=True)
+    summary, bare = folder / f"{options.profile}.json", folder / f"{options.profile}-bare.json"
+    for path in (summary, bare):
+        path.unlink(missing_ok=True)
     with ExitStack() as stack:
-        target = options.target or platform(stack)
-        status = subprocess.run(
-            [
-                *(str(k6), "run", "--no-usage-report", "--summary-export", str(summary)),
-                *("--env", f"BASE_URL={target}", "--env", f"STRETCH={options.stretch}"),
-                str(ROOT / "tests/load/k6" / f"{options.profile}.js"),
-            ],
-            check=False,
-        ).returncode
+        target = options.target.rstrip("/") or platform(stack)
+        status = play(k6, options.profile, target, options.stretch, summary)
+        if options.beside:
+            status = max(status, play(k6, options.profile, replay(stack, target), options.stretch, bare))
     if summary.exists():
         metrics = json.loads(summary.read_text())["metrics"]
         name = f"{options.profile}, {'a running platform' if options.target else 'one replica of each service'}"
         summary.with_suffix(".svg").write_text(picture(name, metrics))
         print(f"load: {summary.relative_to(ROOT)} and its picture, {summary.with_suffix('.svg').name}")
+    if summary.exists() and bare.exists():
+        print(compare(summary, bare))
     return status
 
 

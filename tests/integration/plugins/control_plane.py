@@ -41,7 +41,8 @@ def find_binaries() -> dict[str, Path]:
         path = next((path for path in candidates if path.is_file() and os.access(path, os.X_OK)), None)
         if path is None:
             raise FileNotFoundError(
-                f"{name} is neither in TITANIUM_KUBE_BIN nor below {cache}; scripts/test-tools builds it"
+                f"{name} is neither in TITANIUM_KUBE_BIN nor below {cache}; "
+                "ansible-playbook playbooks/cluster.yml -i inventories/local --tags go_binaries builds it"
             )
         found[name] = path
     return found

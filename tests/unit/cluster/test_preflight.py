@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
 import socket
+import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +62,26 @@ def test_size() -> None:
     problems = list(host.size(10_000, 100_000))
     assert len(problems) == 2
     assert all("Mend:" in problem for problem in problems)
+
+
+def test_another_cluster_is_seen_unless_it_has_a_network_of_its_own(tmp_path: Path) -> None:
+    kubelet = tmp_path / "kubelet"
+    shutil.copyfile("/bin/sleep", kubelet)
+    kubelet.chmod(0o755)
+    prefixes: list[list[str]] = [[]]
+    if os.geteuid() == 0:
+        prefixes.append(["unshare", "--net"])
+    for prefix in prefixes:
+        process = subprocess.Popen([*prefix, str(kubelet), "30"])
+        try:
+            deadline = time.monotonic() + 5
+            while Path(f"/proc/{process.pid}/comm").read_text().strip() != "kubelet" and time.monotonic() < deadline:
+                time.sleep(0.01)
+            found = [problem for problem in host.foreign_cluster(nobody) if f"(process {process.pid})" in problem]
+            assert len(found) == (0 if prefix else 1)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def test_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
