@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
-from .conftest import kubectl
+from .conftest import KUBECONFIG, kubectl
 
 NAMESPACE = "titanium-prod"
 
@@ -75,3 +78,19 @@ def calls_from(pod: str, container: str, calls: list[Call], namespace: str = NAM
     answers = out.splitlines()
     assert len(answers) == len(calls), out
     return answers
+
+
+def istioctl(*arguments: str) -> str:
+    """Run the newest istioctl that was built and return what it printed."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "titanium/bin/istio"
+    newest = max(cache.glob("*/istioctl"), key=lambda path: path.stat().st_mtime)
+    process = subprocess.run(
+        [newest, *arguments],
+        env={**os.environ, "KUBECONFIG": str(KUBECONFIG)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout

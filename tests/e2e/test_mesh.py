@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from .conftest import EDGE, kubectl
-from .mesh import NAMESPACE, Call, calls_from, pod_of
+from .mesh import NAMESPACE, Call, calls_from, istioctl, pod_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,3 +145,12 @@ def test_every_pod_of_the_application_has_a_sidecar_and_no_privilege() -> None:
             assert context["allowPrivilegeEscalation"] is False, (pod["metadata"]["name"], container["name"])
             assert context["capabilities"] == {"drop": ["ALL"]}, (pod["metadata"]["name"], container["name"])
             assert context["readOnlyRootFilesystem"] is True, (pod["metadata"]["name"], container["name"])
+
+
+def test_configuration_is_sound_and_every_proxy_has_it() -> None:
+    analysis = istioctl("analyze", "--all-namespaces", "--failure-threshold", "Error")
+    assert "Error" not in analysis, analysis
+    status = istioctl("proxy-status")
+    assert "STALE" not in status, status
+    for name in (*SERVICES, "postgresql", "redis", "istio-ingressgateway"):
+        assert name in status, status
