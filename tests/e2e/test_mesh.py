@@ -24,7 +24,7 @@ REDIS = Call("redis", 6379, sends="50494e470d0a")
 
 # Call, and who may make it.
 TABLE: dict[Call, set[str]] = {
-    Call("api-gateway", 8080, "GET", "/health"): set(),
+    Call("api-gateway", 80, "GET", "/health"): set(),
     Call("api-gateway", 8000, "GET", "/metrics"): set(),
     Call("api-gateway", 8000, "GET", "/stats"): set(),
     Call("auth-service", 8002, "GET", "/login"): {"api-gateway"},
