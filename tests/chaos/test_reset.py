@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from pathlib import Path
 
@@ -39,3 +40,18 @@ def test_reset_leaves_no_trace() -> None:
     assert not output("ip", "netns").strip()
     running = [p for p in psutil.process_iter(["name", "status"]) if p.info["status"] != psutil.STATUS_ZOMBIE]
     assert not [p.info["name"] for p in running if p.info["name"] in PROCESSES]
+
+
+@pytest.mark.cluster
+@pytest.mark.timeout(300)
+def test_reset_of_a_machine_that_lost_its_power_removes_what_is_left() -> None:
+    """No process survived, but the supervisor's socket and the folders did."""
+    FOLDERS[0].mkdir()
+    FOLDERS[2].mkdir()
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(FOLDERS[2] / "supervisor.sock"))
+
+    run = playbook("playbooks/reset.yml", "-e", "reset_confirm=yes")
+
+    assert run.returncode == 0, run.output
+    assert not [folder for folder in FOLDERS if folder.exists()]
