@@ -34,10 +34,10 @@ def wait_for(what: str, limit: float, reached: object) -> float:
 def test_load_makes_more_pods_and_its_end_fewer() -> None:
     before = replicas()
     assert before >= 2
-    with Load(EDGE, reads=400, writes=0, new_connections=False) as load:
+    with Load(EDGE, reads=300, writes=0, new_connections=False) as load:
         out = wait_for("more pods", 60, lambda: replicas() > before)
         time.sleep(20)
-        print(f"\n{SERVICE}: {before} pods, {replicas()} after {out:.0f} s; {load.report('400 reads a second')}")
+        print(f"\n{SERVICE}: {before} pods, {replicas()} after {out:.0f} s; {load.report('300 reads a second')}")
         assert not load.failures, "\n".join(load.failures[:20])
     with Load(EDGE, reads=10, writes=1) as calm:
         back = wait_for("as few as before", 400, lambda: replicas() <= before)

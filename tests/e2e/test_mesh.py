@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import secrets
+import ssl
+import time
 from typing import TYPE_CHECKING
 
 import httpx
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from .conftest import EDGE, kubectl
 from .mesh import NAMESPACE, Call, calls_from, istioctl, pod_of
@@ -58,6 +65,9 @@ metadata:
   name: {name}
   namespace: {namespace}
   labels: {{app: {name}}}
+  annotations:
+    # Certificates of a minute, renewed after half of it.
+    proxy.istio.io/config: '{{"proxyMetadata": {{"SECRET_TTL": "1m"}}}}'
 spec:
   automountServiceAccountToken: false
   terminationGracePeriodSeconds: 1
@@ -126,6 +136,177 @@ def test_paths_for_inside_do_not_exist_at_the_edge(path: str) -> None:
     assert answer.status_code == 404, answer.text
     assert answer.headers["content-type"].startswith("application/json")
     assert answer.json()
+
+
+def account() -> tuple[str, str]:
+    """Make an account; return its name and an access token."""
+    name, password = f"mesh-{secrets.token_hex(4)}", secrets.token_urlsafe(18)
+    body = {"username": name, "email": f"{name}@example.org", "password": password}
+    assert httpx.post(f"{EDGE}/api/register", json=body, timeout=10).status_code == 201
+    answer = httpx.post(f"{EDGE}/api/login", json={"username": name, "password": password}, timeout=10)
+    return name, answer.json()["token"]
+
+
+def test_tokens_are_looked_at() -> None:
+    """Valid, expired, forged, garbage, none: only with the first one may write."""
+    _, valid = account()
+    header, claims = jwt.get_unverified_header(valid), jwt.decode(valid, options={"verify_signature": False})
+    secret = json.loads(kubectl("-n", NAMESPACE, "get", "secret", "jwt-signing-key", "-o", "json"))["data"]
+    ours = load_pem_private_key(base64.b64decode(secret["current.pem"]), None)
+    assert isinstance(ours, Ed25519PrivateKey)
+    old = claims | {"iat": claims["iat"] - 3600, "exp": claims["exp"] - 3600}
+    expired = jwt.encode(old, ours, algorithm="EdDSA", headers=header)
+    forged = jwt.encode(claims, Ed25519PrivateKey.generate(), algorithm="EdDSA", headers=header)
+    post = {"title": "", "content": "", "category_id": 0}
+    answers = {
+        name: httpx.post(f"{EDGE}/blog/api/posts", json=post, headers={"Authorization": value} if value else {})
+        for name, value in {
+            "valid": f"Bearer {valid}",
+            "expired": f"Bearer {expired}",
+            "forged": f"Bearer {forged}",
+            "garbage": "Bearer nonsense",
+            "none": "",
+        }.items()
+    }
+    print({name: (answer.status_code, answer.text[:60]) for name, answer in answers.items()})
+    # Refused for what it says, not for who says it.
+    assert answers.pop("valid").status_code in (400, 422)
+    assert {answer.status_code for answer in answers.values()} == {401}, answers
+    for answer in answers.values():
+        assert answer.headers["content-type"].startswith("application/"), answer.headers
+        assert "json" in answer.headers["content-type"]
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_https_at_the_edge_with_a_certificate_of_the_platforms_own() -> None:
+    context = ssl.create_default_context(cafile="/var/lib/titanium/secrets/edge/ca.crt")
+    assert httpx.get("https://127.0.0.1:31443/blog/", verify=context).status_code == 200
+    with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        httpx.get("https://127.0.0.1:31443/blog/")
+
+
+def certificate(pod: str) -> str:
+    """Return the certificate that a pod's proxy shows."""
+    [chain] = [
+        entry["secret"]["tlsCertificate"]["certificateChain"]["inlineBytes"]
+        for entry in json.loads(istioctl("proxy-config", "secret", f"{pod}.{NAMESPACE}", "-o", "json"))[
+            "dynamicActiveSecrets"
+        ]
+        if entry["name"] == "default"
+    ]
+    return str(chain)
+
+
+def test_certificates_are_renewed_and_nobody_notices() -> None:
+    """The stranger's last for a minute: what it may ask (nothing, over mutual TLS) is answered all the same."""
+    first = certificate(STRANGER)
+    deadline = time.monotonic() + 90
+    call = Call("auth-service", 8002, "GET", "/verify")
+    while certificate(STRANGER) == first:
+        assert time.monotonic() < deadline, "no new certificate within 90 s"
+        assert calls_from(STRANGER, STRANGER, [call]) == ["denied"]
+        time.sleep(2)
+    assert calls_from(STRANGER, STRANGER, [call] * 3) == ["denied"] * 3
+
+
+LIAR = "liar"
+"""A pod of blog-service that takes requests and breaks off without an answer."""
+
+LIES = r"""
+import socketserver
+
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        request = self.rfile.readline().decode().split()
+        length = 0
+        while (line := self.rfile.readline().strip().lower()):
+            if line.startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        body = self.rfile.read(length).decode()
+        if request and request[1] in ("/ready", "/health"):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        else:
+            print(*request, body, flush=True)
+
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+
+Server(("", 8005), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def liar() -> Iterator[None]:
+    """Let one more pod answer for blog-service: one that does not answer."""
+    image = kubectl("-n", NAMESPACE, "get", "pod", pod_of("user-service"), "-o", "jsonpath={.spec.containers[0].image}")
+    restricted = {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    labels = {"app": "blog-service", "app.kubernetes.io/name": "blog-service", "version": "v1"}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": LIAR, "namespace": NAMESPACE, "labels": labels},
+        "spec": {
+            "serviceAccountName": "blog-service",
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 1,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 10001,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": "blog-service",
+                    "image": image,
+                    "command": ["python3", "-c", LIES],
+                    "ports": [{"name": "http", "containerPort": 8005}],
+                    "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 1},
+                    "securityContext": restricted,
+                }
+            ],
+        },
+    }
+    kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+    kubectl("-n", NAMESPACE, "wait", "--for=condition=Ready", "pod", LIAR, "--timeout=60s")
+    yield
+    kubectl("-n", NAMESPACE, "delete", "pod", LIAR)
+
+
+@pytest.mark.usefixtures("liar")
+def test_what_a_pod_may_have_acted_on_is_repeated_only_if_it_changes_nothing() -> None:
+    name, token = account()
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=EDGE, timeout=30, headers=headers) as client:
+        titles = [f"{name} {number}" for number in range(40)]
+        written, lost = {}, []
+        for title in titles:
+            answer = client.post("/blog/api/posts", json={"title": title, "content": "once", "category_id": 3})
+            if answer.status_code == 201:
+                written[title] = answer.json()["id"]
+            else:
+                assert answer.status_code in (502, 503), answer.text
+                assert answer.headers["retry-after"]
+                lost.append(title)
+        reads = [client.get(f"/blog/api/posts/{post}").status_code for post in list(written.values()) * 2]
+        seen = kubectl("-n", NAMESPACE, "logs", LIAR, "-c", "blog-service").splitlines()
+        existing = [post["title"] for post in client.get("/blog/api/posts", params={"limit": 100}).json()]
+        for post in written.values():
+            while client.delete(f"/blog/api/posts/{post}").status_code == 503:
+                time.sleep(0.1)
+
+    posted = [title for line in seen if line.startswith("POST") for title in titles if f'"{title}"' in line]
+    print(
+        f"\n{len(written)} written, {len(lost)} broken off; the liar saw {len(posted)} POST and {len(seen) - len(posted)} GET"
+    )
+    assert lost, "no request met the pod that breaks off"
+    assert sorted(posted) == sorted(lost), "what broke off was seen once, and by nobody else"
+    assert sorted(title for title in existing if title.startswith(name)) == sorted(written)
+    assert any(line.startswith("GET") for line in seen)
+    assert set(reads) == {200}, "a read that broke off is repeated"
 
 
 def test_unknown_paths_of_the_blogs_api_are_json() -> None:

@@ -1,19 +1,24 @@
-"""What is planned drops no request: restarts, evictions, a new number of pods, the mesh's own parts."""
+"""What is planned drops no request: restarts, evictions, a new number of pods, the mesh's own parts.
+
+What is not planned (a pod or a process killed) costs at most writes that were under way on it.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.harness.load import Load
 
 from .conftest import EDGE, KUBECONFIG, kubectl
-from .mesh import NAMESPACE
+from .mesh import NAMESPACE, pod_of
 
 SERVICES = ("api-gateway", "auth-service", "user-service", "blog-service")
 
@@ -92,3 +97,36 @@ def test_scaling_out_and_in() -> None:
         finally:
             kubectl("-n", NAMESPACE, "patch", "hpa", "blog-service", "-p", json.dumps({"spec": bounds[1]}))
         settle(load, "one more pod of blog-service")
+
+
+def only_writes_failed(load: Load, title: str) -> None:
+    """Reads are repeated elsewhere; a write that was under way is refused with a status that says so, and not lost in silence."""
+    time.sleep(5)
+    print("\n" + load.report(title), load.failures[:3])
+    assert load.total > 100
+    reads = [failure for failure in load.failures if " POST " not in failure]
+    assert not reads, "\n".join(reads[:20])
+    silent = [failure for failure in load.failures if " POST " in failure and not re.search(": 50[234] ", failure)]
+    assert not silent, "\n".join(silent[:20])
+    # Half of the writes of the two seconds or so until it is back, or left out.
+    assert len(load.failures) <= 20, "\n".join(load.failures[:20])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_death_of_a_pod(service: str) -> None:
+    with Load(EDGE) as load:
+        kubectl("-n", NAMESPACE, "delete", "pod", pod_of(service), "--grace-period=0", "--force")
+        rolled_out(NAMESPACE, f"deployment/{service}")
+        only_writes_failed(load, f"a pod of {service} killed")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_death_of_a_process(service: str) -> None:
+    """The container is started again below a proxy that lives on."""
+    with Load(EDGE) as load:
+        command = ["python3", "-m", service.replace("-", "_")]
+        victim = next(process for process in psutil.process_iter() if process.cmdline() == command)
+        victim.kill()
+        time.sleep(1)
+        rolled_out(NAMESPACE, f"deployment/{service}")
+        only_writes_failed(load, f"kill -9 of {service}")
