@@ -80,6 +80,12 @@ def calls_from(pod: str, container: str, calls: list[Call], namespace: str = NAM
     return answers
 
 
+def connected_proxies(istiod: str) -> int:
+    """Return how many proxies are connected to a pod of the control plane, by its own metrics."""
+    metrics = kubectl("get", "--raw", f"/api/v1/namespaces/istio-system/pods/http:{istiod}:15014/proxy/metrics")
+    return sum(int(float(line.split()[-1])) for line in metrics.splitlines() if line.startswith("pilot_xds{"))
+
+
 def istioctl(*arguments: str) -> str:
     """Run the newest istioctl that was built and return what it printed."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "titanium/bin/istio"

@@ -12,7 +12,12 @@ from .mesh import NAMESPACE
 
 def canary(environment: dict[str, str], weights: list[int]) -> tuple[int, str]:
     """Run the playbook for a version that differs in its environment; return its end and its output."""
-    variables = {"canary_environment": environment, "canary_weights": weights, "canary_seconds": 10, "canary_start_seconds": 45}
+    variables = {
+        "canary_environment": environment,
+        "canary_weights": weights,
+        "canary_seconds": 10,
+        "canary_start_seconds": 45,
+    }
     run = playbook("playbooks/canary.yml", "-e", json.dumps(variables))
     return run.returncode, run.output
 
