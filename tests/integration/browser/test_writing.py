@@ -234,9 +234,11 @@ async def test_a_draft_can_be_deleted(member: Visitor) -> None:
 async def test_text_outlives_a_session_that_ended(member: Visitor, writer: Writer) -> None:
     member.expected.add(401)
     await member.go("/blog/write")
-    await _type(member, "Too late", "Test", "The session ends before this is sent")
+    # Each page asks for an access token of its own, here for the preview. The answer must have come before the cookies
+    # are cleared: it sets a new one.
+    async with member.page.expect_response("**/api/auth/refresh"):
+        await _type(member, "Too late", "Test", "The session ends before this is sent")
     await _keeps_unsaved_text(member)
-    # Each page asks for an access token of its own, and this one gets none.
     await member.page.context.clear_cookies()
     member.page.on("dialog", lambda dialog: dialog.accept())
     await member.page.reload()
