@@ -172,8 +172,9 @@ def main() -> int:
     parser.add_argument("--state", type=Path, help="folder for the data (one below /var/tmp)")
     options = parser.parse_args()
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    # SIGINT as well: a shell that starts us in the background has it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     began = time.monotonic()
     folder = state_folder(options.state)
     if options.fresh:
