@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 IMPLICIT = "titanium.platform/implicit"
 _LEFTOVERS = {
     # What is in every namespace, or comes and goes by itself.
-    ("", "ConfigMap"): {"kube-root-ca.crt", "istio-ca-root-cert", "openshift-service-ca.crt"},
+    ("", "ConfigMap"): {"kube-root-ca.crt", "istio-ca-root-cert", "istio-ca-crl", "openshift-service-ca.crt"},
     ("", "ServiceAccount"): {"default"},
 }
 _TRANSIENT = {"Endpoints", "EndpointSlice", "Event", "Lease", "PodMetrics"}
