@@ -80,10 +80,21 @@ def calls_from(pod: str, container: str, calls: list[Call], namespace: str = NAM
     return answers
 
 
-def connected_proxies(istiod: str) -> int:
-    """Return how many proxies are connected to a pod of the control plane, by its own metrics."""
+def connected_proxies() -> int:
+    """Return how many proxies are connected to the control plane, by its own metrics."""
+    istiod = pod_of("istiod", "istio-system")
     metrics = kubectl("get", "--raw", f"/api/v1/namespaces/istio-system/pods/http:{istiod}:15014/proxy/metrics")
     return sum(int(float(line.split()[-1])) for line in metrics.splitlines() if line.startswith("pilot_xds{"))
+
+
+def running_proxies() -> int:
+    """Return how many pods that are to stay have a proxy."""
+    pods = json.loads(kubectl("get", "pods", "-A", "--field-selector=status.phase=Running", "-o", "json"))["items"]
+    return sum(
+        "deletionTimestamp" not in pod["metadata"]
+        and "istio-proxy" in {c["name"] for c in [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]}
+        for pod in pods
+    )
 
 
 def istioctl(*arguments: str) -> str:
