@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from html.parser import HTMLParser
 
@@ -31,7 +32,16 @@ ATTACKS = [
     '| <style>*{display:none}</style> |\n|--|\n| <a style="position:fixed"> |',
     "<a href='javascript:alert(1)' style='color:red' id=main>x</a>",
     "[x]: javascript:alert(1)\n[x]",
+    "[click](|javascript:alert(1))",
+    "[click](<java\tscript:alert(1)>)",
+    "[click](<\x01 javascript:alert(1)>)",
 ]
+
+# How a browser takes an address apart (WHATWG URL): white space and control characters around it do not count, nor tabs and line
+# ends within; a scheme begins with a letter. What has none is relative.
+_AROUND = "".join(map(chr, range(0x21)))
+_WITHIN = re.compile(r"[\t\n\r]")
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 
 
 class Inspector(HTMLParser):
@@ -61,7 +71,8 @@ def check_safe(html: str) -> None:
         assert not name.startswith("on"), name
         assert name != "style"
         if name in ("href", "src"):
-            assert value.split(":")[0].lower() in ("http", "https", "mailto") or ":" not in value.split("/")[0], value
+            scheme = _SCHEME.match(_WITHIN.sub("", value.strip(_AROUND)))
+            assert not scheme or scheme[1].lower() in ("http", "https", "mailto"), value
         if name == "id":
             assert value.startswith(markdown.ID_PREFIX)
 
