@@ -34,7 +34,7 @@ def test_without_it_the_pod_could_not() -> None:
 
 def test_again_it_does_nothing() -> None:
     count = "grep -c ' /run/netns ' /proc/mounts"
-    done = in_a_namespace(f"{START} {START} sh -c \"{count}\"", "findmnt -no PROPAGATION /run/netns")
+    done = in_a_namespace(f'{START} {START} sh -c "{count}"', "findmnt -no PROPAGATION /run/netns")
     assert done.stdout.split() == ["1", "shared"], done.stderr
 
 
