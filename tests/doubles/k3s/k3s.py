@@ -34,7 +34,7 @@ DATA = Path("/var/lib/rancher/k3s")
 CONF = Path("/etc/rancher/k3s")
 PORT = 6443
 #: Seconds after which a node that says nothing counts as not ready.
-SILENCE = 5.0
+SILENCE = 8.0
 
 AGENT_SETTINGS = {
     "debug", "v", "token", "token-file", "server", "data-dir", "node-name", "with-node-id", "node-label", "node-taint",

@@ -31,6 +31,12 @@ Subsystem sftp internal-sftp
 END
 # A locked account would be refused.
 sed -i 's/^root:[^:]*:/root:*:/' "$root/etc/shadow"
-# The list of what is there, for the test that looks whether anything is left.
+# What is newer than this was made by the test.
 touch "$root/run/born"
-exec chroot "$root" /usr/sbin/sshd -D -e -f /run/ssh/sshd_config
+# This machine's own mounts, those of its pods among them, are not to be held any longer than they are wanted.
+mkdir "$root/.before"
+cd "$root"
+pivot_root . .before
+umount --lazy /.before
+rmdir /.before
+exec /usr/sbin/sshd -D -e -f /run/ssh/sshd_config

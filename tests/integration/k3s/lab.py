@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +32,11 @@ class Run:
 
     status: int
     output: str
+
+    @property
+    def flat(self) -> str:
+        """The output with line breaks taken out, to look for a message in."""
+        return " ".join(self.output.split())
 
     @property
     def recap(self) -> dict[str, dict[str, int]]:
@@ -190,10 +194,9 @@ class Lab:
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "K8S_"))},
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.folder / "ssh"),
-            "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=60s",
+            # A connection to a host that died must end, too.
+            "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=5",
             "ANSIBLE_NOCOLOR": "1",
-            # What is imported once serves all tasks.
-            "ANSIBLE_FORKS": "10",
         }
         path = ROOT / "playbooks" / playbook if isinstance(playbook, str) else playbook
         command = [ROOT / ".venv/bin/ansible-playbook", path, "-i", self.inventory(), *arguments]
@@ -238,7 +241,3 @@ class Lab:
     def mend_node(self, name: str) -> None:
         """Take `break_node` back."""
         (self.cluster / "broken" / name).unlink()
-
-    def now(self) -> float:
-        """The time, for `events`."""
-        return time.time()

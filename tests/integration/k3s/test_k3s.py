@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.integration.k3s.lab import Lab, Run
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1500)
 
 SERVERS = ["cp-1", "cp-2", "cp-3"]
 #: What the doubles and sshd leave on a host.
@@ -143,9 +143,9 @@ def test_a_wrong_checksum_is_refused(lab: Lab, installed: Run, mirror: str) -> N
     for base in (mirror, f"file://{lab.releases}"):
         refused = lab.play("cluster_k3s.yml", k3s_version=NEW, k3s_checksums=wrong, k3s_download_base=base)
         assert refused.status != 0
-        assert "was not installed" in refused.output
-        assert "Mend: k3s_download_base" in " ".join(refused.output.split())
-        assert lab.on("cp-1", f"ls /usr/local/lib/k3s/{NEW}").stdout == ""
+        assert "was not installed" in refused.flat
+        assert "Mend: k3s_download_base" in refused.flat
+        assert lab.on("cp-1", f"ls /usr/local/lib/k3s/{NEW} || true").stdout == ""
     assert set(lab.versions().values()) == {OLD}
 
 
@@ -154,14 +154,14 @@ def test_what_cannot_be_is_refused_before_anything_changes(
 ) -> None:
     assert installed.status == 0
     unknown = lab.play("cluster_k3s.yml", k3s_version="v1.35.99+k3s1")
-    assert "no checksum is known of k3s v1.35.99+k3s1 for amd64" in " ".join(unknown.output.split())
-    assert "set k3s_checksums to" in unknown.output
+    assert "no checksum is known of k3s v1.35.99+k3s1 for amd64" in unknown.flat
+    assert "set k3s_checksums to" in unknown.flat
     skipping = {"v1.36.0+k3s1": {"amd64": "0" * 64}}
     skipped = lab.play("cluster_k3s.yml", k3s_version="v1.36.0+k3s1", k3s_checksums=skipping)
-    assert "would skip a minor version" in skipped.output
+    assert "would skip a minor version" in skipped.flat
     monkeypatch.setattr(lab, "servers", SERVERS[:2])
     two = lab.play("cluster_k3s.yml")
-    assert "2 servers: etcd needs a majority" in two.output
+    assert "2 servers: etcd needs a majority" in two.flat
     for run in (unknown, skipped, two):
         assert run.status != 0
         assert run.changed == {}
@@ -172,9 +172,9 @@ def test_an_upgrade_goes_node_by_node_and_stops_at_the_first_that_fails(lab: Lab
     lab.variables |= {"k3s_download_base": mirror, "k3s_version": NEW}
     lab.break_node("cp-2", NEW)
     since = time.time()
-    failed = lab.play("upgrade_cluster.yml", k3s_wait_timeout=5)
+    failed = lab.play("upgrade_cluster.yml", k3s_wait_timeout=10)
     assert failed.status != 0
-    assert f"cp-2 was not ready with {NEW} after 5 s" in " ".join(failed.output.split())
+    assert f"cp-2 was not ready with {NEW} after 10 s" in failed.flat
     assert lab.events(since) == [
         ("snapshot", "cp-1"),
         *((event, "cp-1") for event in ("drain", "stop", "start", "uncordon")),
@@ -202,7 +202,7 @@ def test_no_way_back(lab: Lab, installed: Run) -> None:
         pytest.skip("the upgrade was not run before")
     back = lab.play("cluster_k3s.yml", k3s_version=OLD)
     assert back.status != 0
-    assert f"etcd does not go back to {OLD}" in " ".join(back.output.split())
+    assert f"etcd does not go back to {OLD}" in back.flat
 
 
 def test_a_configuration_restarts_what_it_changes(lab: Lab, installed: Run) -> None:
@@ -224,7 +224,7 @@ def test_our_double_is_no_cluster_of_this_machine(lab: Lab, installed: Run) -> N
 def test_a_node_is_removed(lab: Lab, installed: Run) -> None:
     assert installed.status == 0
     nobody = lab.play("remove_node.yml", "-e", "node=agent-9")
-    assert "Nothing was removed" in nobody.output
+    assert "Nothing was removed" in nobody.flat
     since = time.time()
     lab.must_play("remove_node.yml", "-e", "node=agent-1")
     assert lab.events(since) == [("drain", "agent-1"), ("delete", "agent-1"), ("stop", "agent-1")]
