@@ -60,18 +60,14 @@ def left_on(lab: Lab, host: str) -> list[str]:
 
 def test_check_mode_works_on_hosts_without_anything(checked: Run) -> None:
     assert checked.status == 0, checked.output
-    assert set(checked.changed) == {*SERVERS, "agent-1"}
+    assert set(checked.changed) == {"cp-1", "cp-2"}
     assert "+secrets-encryption: true" in checked.output
 
 
-def test_servers_join_the_first_and_agents_follow(lab: Lab, installed: Run) -> None:
+def test_servers_join_the_first_one_after_the_other(lab: Lab, installed: Run) -> None:
     assert installed.status == 0
-    assert [event for event in lab.events() if event[0] != "stop"] == [
-        ("start", name) for name in [*SERVERS, "agent-1"]
-    ]
-    assert {name: node["role"] for name, node in lab.nodes().items()} == dict.fromkeys(SERVERS, "server") | {
-        "agent-1": "agent"
-    }
+    assert lab.events() == [("start", name) for name in SERVERS]
+    assert {node["role"] for node in lab.nodes().values()} == {"server"}
 
 
 def test_tokens_are_generated_once_and_never_shown(lab: Lab, installed: Run) -> None:
@@ -83,12 +79,9 @@ def test_tokens_are_generated_once_and_never_shown(lab: Lab, installed: Run) -> 
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "TASK [titanium.platform.k3s : Write the tokens" in installed.output
     assert not any(token in installed.output for token in tokens.values())
-    # An agent knows no more than it must, and nobody sees it in a process's arguments.
-    assert lab.on("agent-1", "cat /etc/rancher/k3s/*-token").stdout == tokens["agent-token"]
-    for host in ("cp-1", "agent-1"):
-        assert set(lab.on(host, "stat --format %a /etc/rancher/k3s/*-token").stdout.split()) == {"600"}
-        shown = lab.on(host, "ps -e -o args; cat /etc/rancher/k3s/config.yaml /etc/systemd/system/k3s.service").stdout
-        assert not any(token in shown for token in tokens.values())
+    assert set(lab.on("cp-1", "stat --format %a /etc/rancher/k3s/*-token").stdout.split()) == {"600"}
+    shown = lab.on("cp-1", "ps -e -o args; cat /etc/rancher/k3s/config.yaml /etc/systemd/system/k3s.service").stdout
+    assert not any(token in shown for token in tokens.values())
 
 
 def test_kubeconfig_leads_to_the_public_endpoint(lab: Lab, installed: Run) -> None:
@@ -113,28 +106,16 @@ def test_configuration_is_hardened(lab: Lab, installed: Run) -> None:
     )
 
 
-def test_a_node_is_added_by_running_again(lab: Lab, installed: Run) -> None:
+def test_a_second_run_adds_what_is_new_and_changes_nothing_else(lab: Lab, installed: Run) -> None:
     assert installed.status == 0
-    tokens = {path.name: path.read_text() for path in lab.credentials.glob("*-token")}
-    # The controller's copies are lost: the cluster's tokens are adopted, not replaced.
-    for name in tokens:
-        (lab.credentials / name).unlink()
     lab.agents.append(lab.extra_hosts.pop())
     since = time.time()
-    added = lab.must_play("cluster_k3s.yml")
-    assert lab.events(since) == [("start", "agent-2")]
-    assert {path.name: path.read_text() for path in lab.credentials.glob("*-token")} == tokens
-    # All others were left as they were; the first writes down the tokens on the controller.
-    assert set(added.changed) == {"agent-2", "cp-1"}
-    assert added.changed["cp-1"] == 1
-
-
-def test_a_second_run_changes_nothing(lab: Lab, installed: Run) -> None:
-    assert installed.status == 0
-    since = time.time()
     again = lab.must_play("cluster_k3s.yml")
-    assert again.changed == {}
-    assert lab.events(since) == []
+    assert set(again.changed) == {"agent-1"}
+    assert lab.events(since) == [("start", "agent-1")]
+    # It knows no more than it must.
+    known = lab.on("agent-1", "cat /etc/rancher/k3s/*-token").stdout
+    assert known == (lab.credentials / "agent-token").read_text()
 
 
 def test_a_wrong_checksum_is_refused(lab: Lab, installed: Run, mirror: str) -> None:
@@ -205,14 +186,18 @@ def test_no_way_back(lab: Lab, installed: Run) -> None:
     assert f"etcd does not go back to {OLD}" in back.flat
 
 
-def test_a_configuration_restarts_what_it_changes(lab: Lab, installed: Run) -> None:
+def test_a_configuration_restarts_what_it_changes_and_lost_tokens_are_adopted(lab: Lab, installed: Run) -> None:
     assert installed.status == 0
+    tokens = {path.name: path.read_text() for path in lab.credentials.glob("*-token")}
+    for name in tokens:
+        (lab.credentials / name).unlink()
     lab.variables["k3s_registries_mirror"] = "https://registry.example.org"
     since = time.time()
     lab.must_play("cluster_k3s.yml", "--limit", "k3s_servers")
     assert lab.events(since) == [(event, name) for name in SERVERS for event in ("stop", "start")]
     registries = yaml.safe_load(lab.on("cp-1", "cat /etc/rancher/k3s/registries.yaml").stdout)
     assert registries == {"mirrors": {"*": {"endpoint": ["https://registry.example.org"]}}}
+    assert {path.name: path.read_text() for path in lab.credentials.glob("*-token")} == tokens
 
 
 def test_our_double_is_no_cluster_of_this_machine(lab: Lab, installed: Run) -> None:
