@@ -84,7 +84,7 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
     def _outputs(self, project: Path) -> dict[str, Any]:
         """Return all of Terraform's outputs; those of an empty state are none."""
         try:
-            done = subprocess.run(  # noqa: S603  the user's own program and folder
+            done = subprocess.run(
                 ["terraform", "output", "-no-color", "-json"],  # noqa: S607  found on the user's PATH on purpose
                 cwd=project,
                 capture_output=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -103,18 +104,31 @@ class Site:
         return variables
 
 
-@pytest.fixture
-def site(workspace: Workspace, tmp_path: Path) -> Site:
-    """The inventory, on a Terraform environment of its own. Nobody waits for machines that are only records of a double."""
-    key = tmp_path / "id_ed25519"
+def operator(environment: dict[str, str], home: Path) -> Site:
+    """A machine with that environment, without what is its user's."""
+    key = home / "id_ed25519"
     key.with_suffix(".pub").write_text(PUBLIC_KEY + "\n")
-    kept = {name: value for name, value in workspace.environment.items() if not name.startswith(FOREIGN)}
-    environment = {
-        **kept,
+    kept = {name: value for name, value in environment.items() if not name.startswith(FOREIGN)}
+    own = {
         "ANSIBLE_FORCE_COLOR": "0",
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-        "XDG_DATA_HOME": str(tmp_path / "data"),
-        "TITANIUM_TERRAFORM_DIR": str(workspace.root),
         "TITANIUM_SSH_KEY": str(key),
+        "XDG_DATA_HOME": str(home / "data"),
     }
-    return Site(environment, json.loads(json.dumps(VARIABLES)))
+    return Site({**kept, **own}, json.loads(json.dumps(VARIABLES)))
+
+
+@pytest.fixture
+def site(workspace: Workspace, tmp_path: Path) -> Site:
+    """The inventory, on a cloud and a Terraform environment of its own."""
+    made = operator(workspace.environment, tmp_path)
+    made.environment["TITANIUM_TERRAFORM_DIR"] = str(workspace.root)
+    return made
+
+
+@pytest.fixture
+def bare_site(tmp_path: Path) -> Site:
+    """The inventory without a cloud, or anything that Terraform would need."""
+    made = operator(dict(os.environ), tmp_path)
+    made.environment["TITANIUM_TERRAFORM_DIR"] = str(tmp_path / "no-terraform")
+    return made

@@ -29,9 +29,17 @@ def test_from_nothing_to_nothing(site: Site, cloud: Cloud, workspace: Workspace)
 
     checked = site.must(CLOUD, "--check", "--diff", *HERE)
     assert checked.recap("changed") == 1
-    assert 'module.compute[0].cloudstack_instance.node["titanium-worker-2"]' in checked.output
+    assert r'"resource": "module.compute[0].cloudstack_instance.node[\"titanium-worker-2\"]"' in checked.output
     assert cloud.holdings() == {}
 
+    # A failure half-way is told, and the next run goes on from there.
+    text = "Unable to orchestrate the rule: no such luck"
+    cloud.faults.append(Fault("createLoadBalancerRule", 530, text, in_job=True, match={"name": "titanium-api"}))
+    failed = site.play(CLOUD, *HERE)
+    assert failed.status != 0
+    [line] = message(failed)
+    assert text in line
+    assert len(cloud.instances) == 3
     assert site.must(CLOUD, *HERE).recap("changed") == 1
     assert cloud.holdings()["instances"] == ["titanium-control-plane-1", "titanium-worker-1", "titanium-worker-2"]
     assert_inventory(site, workspace)
@@ -98,9 +106,9 @@ def assert_inventory(site: Site, workspace: Workspace) -> None:
     assert shown["blog_url"] == f"http://{output['public_ip']['address']}"
 
 
-def refused(site: Site, cloud: Cloud) -> list[str]:
+def refused(site: Site, cloud: Cloud, *arguments: str) -> list[str]:
     """The lines that the role refuses with; it must, and before it makes anything."""
-    done = site.play(CLOUD, *HERE)
+    done = site.play(CLOUD, *HERE, *arguments)
     assert done.status != 0, done.output
     assert done.recap("changed") == 0
     assert cloud.commands(writing=True) == []
@@ -144,9 +152,19 @@ def test_unknown_names(site: Site, cloud: Cloud) -> None:
     ]
 
 
-def test_unknown_zone(site: Site, cloud: Cloud) -> None:
+def test_unknown_zone_with_keys_from_ansible_vault(site: Site, cloud: Cloud, tmp_path: Path) -> None:
+    """The account's keys in a file that Ansible Vault encrypts, none in the environment: the cloud answers what it has."""
+    password = tmp_path / "password"
+    password.write_text("of the vault\n")
+    vault = tmp_path / "vault.yml"
+    vault.write_text(
+        json.dumps({f"solid_cloud_{name}": site.environment.pop(f"CLOUDSTACK_{name.upper()}") for name in KEYS})
+    )
+    site.must_run("ansible-vault", "encrypt", "--vault-password-file", str(password), str(vault))
+    assert SECRET_KEY not in vault.read_text()
     site.variables["zone"] = "zone-9"
-    assert refused(site, cloud) == ["unknown zone 'zone-9'; valid: 'zone-1', 'zone-2'"]
+    lines = refused(site, cloud, "-e", f"@{vault}", "--vault-password-file", str(password))
+    assert lines == ["unknown zone 'zone-9'; valid: 'zone-1', 'zone-2'"]
 
 
 def test_exceeded_quota(site: Site, cloud: Cloud) -> None:
@@ -159,44 +177,20 @@ def test_exceeded_quota(site: Site, cloud: Cloud) -> None:
 
 def test_wrong_variables(site: Site, cloud: Cloud) -> None:
     """Terraform's framed and wrapped messages are a line each."""
-    site.variables |= {"admin_cidrs": ["0.0.0.0/0"], "control_plane": {"service_offering": "Medium Instance", "count": 2}}
+    site.variables |= {
+        "admin_cidrs": ["0.0.0.0/0"],
+        "control_plane": {"service_offering": "Medium Instance", "count": 2},
+    }
     lines = refused(site, cloud)
     assert len(lines) == 2
     assert any("would open SSH and the Kubernetes API to the Internet" in line for line in lines)
     assert any("control_plane.count is 1, 3 or 5, not 2" in line for line in lines)
 
 
-def test_failure_half_way_is_told_and_mended_by_the_next_run(site: Site, cloud: Cloud) -> None:
-    text = "Unable to orchestrate the attach: no such luck"
-    cloud.faults.append(Fault("createLoadBalancerRule", 530, text, in_job=True, match={"name": "titanium-api"}))
-    failed = site.play(CLOUD, *HERE)
-    assert failed.status != 0
-    [line] = message(failed)
-    assert text in line
-    site.must(CLOUD, *HERE)
-    assert cloud.named(cloud.balancers, "titanium-api")
-
-
 def test_what_is_not_filled_in_is_named(site: Site) -> None:
     done = site.run("ansible-playbook", "-i", INVENTORY, CLOUD, *HERE)
     assert done.status != 0
     assert "zone is not filled in: inventories/solid-cloud/group_vars/all/machines.yml" in done.flat
-
-
-def test_keys_from_ansible_vault(site: Site, cloud: Cloud, tmp_path: Path) -> None:
-    """The account's keys in a file that Ansible Vault encrypts, none in the environment."""
-    password = tmp_path / "password"
-    password.write_text("of the vault\n")
-    vault = tmp_path / "vault.yml"
-    vault.write_text(
-        json.dumps({f"solid_cloud_{name}": site.environment.pop(f"CLOUDSTACK_{name.upper()}") for name in KEYS})
-    )
-    site.must_run("ansible-vault", "encrypt", "--vault-password-file", str(password), str(vault))
-    assert SECRET_KEY not in vault.read_text()
-    done = site.must(CLOUD, "--check", "-e", f"@{vault}", "--vault-password-file", str(password), *HERE)
-    assert done.recap("changed") == 1
-    assert SECRET_KEY not in done.output
-    assert cloud.holdings() == {}
 
 
 def test_contract_of_another_version_is_refused(site: Site, workspace: Workspace) -> None:
@@ -207,7 +201,9 @@ def test_contract_of_another_version_is_refused(site: Site, workspace: Workspace
                 "terraform_version": "1.10.0",
                 "serial": 1,
                 "lineage": "b9f3c0de-0000-4000-8000-000000000000",
-                "outputs": {"inventory": {"value": {"schema_version": 2}, "type": ["object", {"schema_version": "number"}]}},
+                "outputs": {
+                    "inventory": {"value": {"schema_version": 2}, "type": ["object", {"schema_version": "number"}]}
+                },
                 "resources": [],
             }
         )
