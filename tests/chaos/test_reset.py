@@ -38,6 +38,7 @@ def test_reset_leaves_no_trace() -> None:
     assert "cni0" not in output("ip", "link")
     assert "titanium" not in output("ip", "link")
     assert not output("ip", "netns").strip()
+    assert "/run/netns" not in Path("/proc/mounts").read_text()
     running = [p for p in psutil.process_iter(["name", "status"]) if p.info["status"] != psutil.STATUS_ZOMBIE]
     assert not [p.info["name"] for p in running if p.info["name"] in PROCESSES]
 

@@ -21,6 +21,8 @@ for namespace in /run/netns/cni-*; do
   [[ -e $namespace ]] || continue
   ip netns delete "${namespace##*/}" 2>/dev/null || { umount --lazy "$namespace" 2>/dev/null; rm -f "$namespace"; }
 done
+# The mount that start.sh made, unless somebody else has namespaces in it.
+[[ -n $(ls -A /run/netns 2>/dev/null) ]] || umount /run/netns 2>/dev/null
 ip link delete "$bridge" 2>/dev/null
 rm -rf "$run/addresses"
 exit 0

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# What runs first in a host of the laboratory, in namespaces of its own: a root folder over this machine's, and sshd.
+# usage: host.sh FOLDER CLUSTER DOUBLES
+set -euo pipefail
+folder=$1 cluster=$2 doubles=$3
+
+mount --make-rprivate /
+# What is written goes to memory, and with the namespace.
+mount -t tmpfs host "$folder"
+mkdir "$folder"/{upper,work,root}
+mount -t overlay host -o "lowerdir=/,upperdir=$folder/upper,workdir=$folder/work" "$folder/root"
+root=$folder/root
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mount -t tmpfs -o mode=755 run "$root/run"
+mkdir -p "$root/run/sshd" "$root/cluster"
+mount --bind "$cluster" "$root/cluster"
+
+install -m 755 "$doubles/systemctl" "$root/usr/bin/systemctl"
+install -m 755 "$doubles/sysctl" "$root/usr/sbin/sysctl"
+install -d -m 700 "$root/run/ssh"
+install -m 600 "$doubles"/{host_key,authorized_keys} "$root/run/ssh"
+cat >"$root/run/ssh/sshd_config" <<END
+HostKey /run/ssh/host_key
+AuthorizedKeysFile /run/ssh/authorized_keys
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+UsePAM no
+MaxStartups 100
+Subsystem sftp internal-sftp
+END
+# A locked account would be refused.
+sed -i 's/^root:[^:]*:/root:*:/' "$root/etc/shadow"
+# The list of what is there, for the test that looks whether anything is left.
+touch "$root/run/born"
+exec chroot "$root" /usr/sbin/sshd -D -e -f /run/ssh/sshd_config
