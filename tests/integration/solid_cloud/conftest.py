@@ -113,7 +113,7 @@ def operator(environment: dict[str, str], home: Path) -> Site:
         "ANSIBLE_FORCE_COLOR": "0",
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
         "TITANIUM_SSH_KEY": str(key),
-        "XDG_DATA_HOME": str(home / "data"),
+        "XDG_STATE_HOME": str(home / "state"),
     }
     return Site({**kept, **own}, json.loads(json.dumps(VARIABLES)))
 

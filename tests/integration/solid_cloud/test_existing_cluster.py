@@ -107,7 +107,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 def kubeconfig_of(site: Site) -> Path:
     """Where the inventory has its kubeconfig."""
-    return Path(site.environment["XDG_DATA_HOME"]) / "titanium/solid-cloud/kubeconfig"
+    return Path(site.environment["XDG_STATE_HOME"]) / "titanium/solid-cloud/kubeconfig"
 
 
 def given(site: Site, cluster: Cluster, **other: str) -> None:
@@ -149,8 +149,7 @@ def test_neither_terraform_nor_k3s(bare_site: Site, cluster: Cluster, tmp_path: 
     }
     listed = bare_site.listed()
     assert set(listed["_meta"]["hostvars"]) == {"localhost"}
-    done = bare_site.must("playbooks/cloud.yml")
-    assert done.recap("changed") == 0
+    bare_site.must("playbooks/cloud.yml")
     bare_site.must(CLUSTER)
     assert not (tmp_path / "called").exists()
 
