@@ -158,6 +158,18 @@ def test_neither_terraform_nor_k3s(bare_site: Site, cluster: Cluster, tmp_path: 
     assert "this inventory's cluster is not one that Terraform made" in refused.flat
 
 
+def test_blog_needs_a_registry(bare_site: Site, cluster: Cluster) -> None:
+    given(bare_site, cluster)
+    refused = bare_site.play("playbooks/blog.yml")
+    assert refused.status != 0
+    assert "the blog's images have no registry: set TITANIUM_APP_REGISTRY" in refused.flat
+
+    bare_site.environment |= {"TITANIUM_APP_REGISTRY": "registry.example.org/titanium", "TITANIUM_APP_VERSION": "1.0"}
+    images = bare_site.resolved("localhost", "blog_images")["blog_images"]
+    assert images["blog-service"] == "registry.example.org/titanium/blog-service:1.0"
+    assert len(images) == 5
+
+
 def test_blog_is_looked_for_at_the_edges_node_port(bare_site: Site, cluster: Cluster) -> None:
     given(bare_site, cluster)
     assert bare_site.resolved("localhost", "blog_url") == {"blog_url": "http://127.0.0.1:31304"}

@@ -39,8 +39,11 @@ echo "$@" >>{folder}/calls
 {does}
 """
 
+DONE = "echo 'status: done'"
+
 REBOOTS = """\
 if [ ! -e {folder}/rebooted ]; then touch {folder}/rebooted {folder}/down; (sleep 2; rm {folder}/down) & kill -9 $PPID; fi
+echo 'status: done'
 """
 
 
@@ -65,7 +68,7 @@ def ready(site: Site, folder: Path, does: str) -> Play:
     )
 
 
-@pytest.mark.parametrize("does", ["exit 0", "exit 2", REBOOTS], ids=["done", "done with complaints", "reboots"])
+@pytest.mark.parametrize("does", [DONE, f"{DONE}; exit 2", REBOOTS], ids=["done", "done with complaints", "reboots"])
 def test_first_boot(bare_site: Site, tmp_path: Path, does: str) -> None:
     done = ready(bare_site, tmp_path, does)
     assert done.status == 0, done.output
@@ -79,9 +82,15 @@ def test_failed_first_boot(bare_site: Site, tmp_path: Path) -> None:
     assert "cloud-init failed on titanium-worker-1: status: error. Mend: sudo cloud-init status --long" in done.flat
 
 
+def test_template_without_cloud_init(bare_site: Site, tmp_path: Path) -> None:
+    done = ready(bare_site, tmp_path, "exit 2")
+    assert done.status != 0
+    assert "cloud-init failed on titanium-worker-1" in done.flat
+
+
 def test_machine_that_does_not_answer(bare_site: Site, tmp_path: Path) -> None:
     (tmp_path / "down").touch()
-    done = ready(bare_site, tmp_path, "exit 0")
+    done = ready(bare_site, tmp_path, DONE)
     assert done.status != 0
     assert "titanium-worker-1 does not answer over SSH at 203.0.113.9:2221 within 8 s:" in done.flat
     assert "Connection refused" in done.flat
