@@ -91,7 +91,9 @@ class Site:
 
     def listed(self) -> dict[str, Any]:
         """What ansible-inventory lists."""
-        inventory: dict[str, Any] = json.loads(self.must_run("ansible-inventory", "-i", INVENTORY, "--list").output)
+        output = self.must_run("ansible-inventory", "-i", INVENTORY, "--list").output
+        # What a plugin brings is data, never a template; the list marks it so.
+        inventory: dict[str, Any] = json.loads(output, object_hook=lambda found: found.get("__ansible_unsafe", found))
         return inventory
 
     def resolved(self, host: str, *names: str) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Machine:
             "ansible_python_interpreter": sys.executable,
             "data_volume_devices": [str(self.folder / "not-this-one"), self.device],
             "data_volume_path": str(self.path),
-            "data_volume_wait_timeout": 0,
+            "data_volume_wait_timeout": 5,
         }
         (self.folder / "playbook.yml").write_text(PLAYBOOK)
         return self.site.run(
