@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
-OVERLAYS = ("local", "local-without-mesh", "minikube", "solid-cloud")
+OVERLAYS = ("local", "local-without-mesh", "minikube", "solid-cloud", "solid-cloud-without-mesh")
 PORTS = {"api-gateway": 8000, "user-service": 8001, "auth-service": 8002, "blog-service": 8005}
 # Secrets and their keys, from CONTRIBUTING.md.
 SECRETS = {
