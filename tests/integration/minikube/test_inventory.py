@@ -49,7 +49,7 @@ class Home:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -69,11 +69,36 @@ class Home:
         return {profile["Name"]: profile["Status"] for profile in valid}
 
 
+def make_home(folder: Path) -> Home:
+    """Return a home with a minikube."""
+    (folder / "bin").mkdir()
+    (folder / "bin/minikube").symlink_to(DOUBLE)
+    return Home(folder)
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/minikube").symlink_to(DOUBLE)
-    return Home(tmp_path)
+    return make_home(tmp_path)
+
+
+@dataclass(frozen=True)
+class FirstRun:
+    """site.yml in check mode, on a machine that has nothing yet: no cluster, no profile."""
+
+    home: Home
+    output: str
+    rendered: Path
+
+    @property
+    def images(self) -> list[str]:
+        return LookupModule().run([str(self.rendered)])
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
+    home = make_home(tmp_path_factory.mktemp("home"))
+    rendered = tmp_path_factory.mktemp("rendered")
+    return FirstRun(home, home.play("site.yml", "--check", TITANIUM_RENDER_TO=str(rendered)), rendered)
 
 
 def start(home: Home, *, made: bool) -> None:
@@ -86,23 +111,21 @@ def start(home: Home, *, made: bool) -> None:
         (state / "made-titanium").touch()
 
 
-def test_what_it_runs_is_built_on_the_node_or_locked(home: Home, tmp_path: Path) -> None:
-    """In check mode, on a machine that has nothing yet: no cluster, no profile."""
-    rendered = tmp_path / "rendered"
-    rendered.mkdir()
-    output = home.play("site.yml", "--check", TITANIUM_RENDER_TO=str(rendered))
-    assert "minikube: + profile titanium, made" in output
-    assert not any("start" in call for call in home.calls())
+def test_what_it_runs_is_built_on_the_node_or_locked(first: FirstRun) -> None:
+    assert "minikube: + profile titanium, made" in first.output
+    assert not any("start" in call for call in first.home.calls())
 
-    images = set(LookupModule().run([str(rendered)]))
+    images = set(first.images)
     built = {image for image in images if image.startswith("localhost/minikube/")}
     assert {re.sub(r".*/(.*):[0-9a-f]{16}$", r"\1", image) for image in built} == SERVICES
-    assert all(f"minikube: + {image}" in output for image in built)
+    assert all(f"minikube: + {image}" in first.output for image in built)
     lock = yaml.safe_load((ROOT / "lock.yml").read_text())["images"].values()
     locked = {f"{entry['repository']}:{entry['tag']}@{entry['digest']}" for entry in lock if entry["digest"]}
     assert images - built <= locked, f"outside lock.yml: {sorted(images - built - locked)}"
     # Node ports are of use on the host only if the profile publishes them.
-    ports = {int(port) for path in rendered.glob("*.yaml") for port in re.findall(r"nodePort: (\d+)", path.read_text())}
+    ports = {
+        int(port) for path in first.rendered.glob("*.yaml") for port in re.findall(r"nodePort: (\d+)", path.read_text())
+    }
     published = yaml.safe_load((ROOT / "roles/minikube/defaults/main.yml").read_text())["minikube_ports"]
     assert 31304 in ports
     assert ports <= set(published)
@@ -124,28 +147,25 @@ def test_reset_keeps_a_profile_that_was_adopted(home: Home) -> None:
     assert home.profiles() == {"titanium": "Running"}
 
 
-def test_bundle(home: Home, tmp_path: Path) -> None:
+@pytest.mark.timeout(900)
+def test_bundle(home: Home, first: FirstRun, tmp_path: Path) -> None:
     """Made of what is on the node, and what is in it is loaded instead of built and pulled."""
     start(home, made=True)
-    rendered = tmp_path / "rendered"
-    rendered.mkdir()
-    home.play("site.yml", "--check", TITANIUM_RENDER_TO=str(rendered))
-    images = LookupModule().run([str(rendered)])
-    for image in images:
+    for image in first.images:
         home.minikube("-p", "titanium", "image", "pull", image)
 
     archive = tmp_path / "all.bundle"
     output = home.play("playbooks/bundle.yml", "-e", f"bundle_file={archive}")
     bundle = Bundle(archive)
     assert bundle.fingerprint in output
-    assert [image["reference"] for image in bundle.index.images] == images
+    assert [image["reference"] for image in bundle.index.images] == first.images
     assert {Path(f.path).name for f in bundle.index.files if f.path.startswith("manifests/")} == {
-        path.name for path in rendered.iterdir()
+        path.name for path in first.rendered.iterdir()
     }
 
-    home.minikube("-p", "titanium", "image", "rm", *images)
+    home.minikube("-p", "titanium", "image", "rm", *first.images)
     (home.folder / "cache").rename(home.folder / "cache-of-the-other-machine")
     arguments = ("-e", f"bundle={archive}", "-e", f"bundle_fingerprint={bundle.fingerprint}")
     output = home.play("site.yml", "--tags", "minikube", "--check", *arguments)
-    assert all(f"minikube: + {image}" in output for image in images)
+    assert all(f"minikube: + {image}" in output for image in first.images)
     assert not (home.folder / "cache/titanium/images").exists(), "check mode unpacks nothing"
