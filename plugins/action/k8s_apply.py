@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import tempfile
 import threading
 from pathlib import Path
 from typing import Any
 
+import yaml
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
@@ -15,6 +18,10 @@ from ansible.utils.display import Display
 from ansible_collections.titanium.platform.plugins.module_utils.apply.progress import VARIABLE
 
 _INTERVAL = 0.5
+
+# A folder: objects are written there, one file a component, instead of to a cluster. That is how it is known what an inventory
+# runs (playbooks/bundle.yml).
+_RENDER = "TITANIUM_RENDER_TO"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -25,6 +32,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module."""
         super().run(tmp, task_vars)
+        if folder := os.environ.get(_RENDER):
+            return self._render(Path(folder))
         if self._connection.transport != "local":
             return self._module(dict(self._task.args), task_vars)
         args = {**self._task.args}
@@ -47,12 +56,36 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = self._execute_module(module_args=args, task_vars=task_vars)
         return result
 
+    def _render(self, folder: Path) -> dict[str, Any]:
+        """Write the component's objects, without Secrets, to a file."""
+        args = self._task.args
+        if args.get("state", "present") == "present":
+            sources = [args.get("definition") or args.get("resource_definition")]
+            sources += [
+                Path(path).read_text(encoding="utf-8") for path in (self._find(args["src"]) if args.get("src") else [])
+            ]
+            objects = [item for source in sources for item in _objects(source) if item.get("kind") != "Secret"]
+            if objects:
+                path = folder / f"{args['namespace']}_{args['name']}.yaml"
+                path.write_text(yaml.safe_dump_all(objects, sort_keys=False), encoding="utf-8")
+        return {"changed": False, "rendered": True}
+
     def _find(self, src: Any) -> list[str]:
         paths = src if isinstance(src, list) else str(src).split(",")
         try:
             return [self._find_needle("files", str(path).strip()) for path in paths]
         except AnsibleError as error:
             raise AnsibleActionFail(f"src: {error}") from error
+
+
+def _objects(source: Any) -> list[dict[str, Any]]:
+    """Return the objects of a definition: a dictionary, YAML text, or a list of either."""
+    if isinstance(source, str):
+        return [item for item in yaml.safe_load_all(source) if item]
+    if isinstance(source, list):
+        return [item for part in source for item in _objects(part)]
+    # As plain data: Ansible's own types are none that YAML knows.
+    return [json.loads(json.dumps(source))] if source else []
 
 
 def _show(path: Path, over: threading.Event) -> None:

@@ -23,6 +23,14 @@ options:
     default: ""
     vars:
       - name: titanium_image_registry
+  titanium_image_digests:
+    description:
+      - Whether references name digests. On a cluster whose images were loaded from archives (a bundle), nodes know images by
+        their tags, and the archives' checksums say what they are.
+    type: bool
+    default: true
+    vars:
+      - name: titanium_image_digests
   titanium_download_mirror:
     description:
       - Mirror to take all downloads from, empty for none. It serves C(https://host/path) at C(<mirror>/host/path).
@@ -62,6 +70,7 @@ from urllib.parse import urlsplit
 
 import yaml
 from ansible.errors import AnsibleLookupError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.lookup import LookupBase
 
 # The lock file lies at the root of the collection, installed or in place.
@@ -78,8 +87,9 @@ class LookupModule(LookupBase):  # type: ignore[misc]
             str(self._templar.template(self.get_option(name) or ""))
             for name in ("titanium_image_registry", "titanium_download_mirror")
         )
+        digests = boolean(self._templar.template(self.get_option("titanium_image_digests")))
         try:
-            return [resolve(load(LOCK), term, registry, mirror) for term in terms]
+            return [resolve(load(LOCK), term, registry, mirror, digests=digests) for term in terms]
         except (OSError, yaml.YAMLError) as error:
             raise AnsibleLookupError(f"cannot read the lock file: {error}") from error
         except LookupError as error:
@@ -97,7 +107,7 @@ def load(path: Path) -> Any:
     return _parse(path, path.stat().st_mtime_ns)
 
 
-def resolve(lock: Any, term: str, registry: str = "", mirror: str = "") -> Any:
+def resolve(lock: Any, term: str, registry: str = "", mirror: str = "", *, digests: bool = True) -> Any:
     """Return the value at a dotted path.
 
     Parameters:
@@ -105,6 +115,7 @@ def resolve(lock: Any, term: str, registry: str = "", mirror: str = "") -> Any:
         term: the path.
         registry: replaces the registry of images, unless empty.
         mirror: replaces the origin of downloads, unless empty.
+        digests: whether references of images name their digest.
 
     Raises:
         LookupError: there is nothing at that path; names what is near.
@@ -138,7 +149,7 @@ def resolve(lock: Any, term: str, registry: str = "", mirror: str = "") -> Any:
         walked.append(key)
         rest = rest[len(key) + 1 :]
     if walked[0] == "images" and isinstance(value, dict) and "repository" in value:
-        return image(value, registry)
+        return image(value if digests else {**value, "digest": ""}, registry)
     if walked[0] == "downloads":
         if isinstance(value, dict) and "url" in value:
             return {**value, "url": mirrored(value["url"], mirror)}
