@@ -55,7 +55,7 @@ Images = dict[str, Image]
 
 def git(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run git in a folder."""
-    process = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603, S607
+    process = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
     if check and process.returncode != 0:
         raise Refused(f"git {' '.join(arguments)} failed:\n{process.stderr.strip()}")
     return process
@@ -134,7 +134,14 @@ def bump(folder: Path, overlay: str, wanted: Images, remote: str, branch: str) -
                 changed = ", ".join(sorted(fresh))
                 source = next(iter(fresh.values())).commit
                 git(
-                    tree, *AUTHOR, "commit", "--quiet", "-m", f"{overlay}: {changed} from {source[:12]}", "--", str(file)
+                    tree,
+                    *AUTHOR,
+                    "commit",
+                    "--quiet",
+                    "-m",
+                    f"{overlay}: {changed} from {source[:12]}",
+                    "--",
+                    str(file),
                 )
                 push = git(tree, "push", "--quiet", remote, f"HEAD:refs/heads/{branch}", check=False)
             finally:
@@ -159,7 +166,9 @@ def promote(folder: Path, source: str, target: str, names: list[str]) -> str:
     tried = parse(committed.stdout)
     missing = sorted(set(names) - tried.keys())
     if missing or not tried:
-        raise Refused(f"{source} does not run {', '.join(missing) or 'anything by digest'}: only what runs there goes on")
+        raise Refused(
+            f"{source} does not run {', '.join(missing) or 'anything by digest'}: only what runs there goes on"
+        )
     file = folder / path_of(target)
     before = read(file)
     after = before | {name: image for name, image in tried.items() if not names or name in names}
