@@ -30,9 +30,9 @@ class Tools:
         program.write_text(f'#!/bin/sh\necho "{name} $*" >>{self.log}\n{body}\n')
         program.chmod(0o755)
 
-    def run(self, *command: str | Path, cwd: Path = ROOT, **variables: str) -> tuple[int, str]:
+    def run(self, *command: str | Path, cwd: Path = ROOT, variables: dict[str, str] | None = None) -> tuple[int, str]:
         """Run something that finds them."""
-        environment = {**ENVIRONMENT, "PATH": f"{self.folder}{os.pathsep}{os.environ['PATH']}", **variables}
+        environment = {**ENVIRONMENT, "PATH": f"{self.folder}{os.pathsep}{os.environ['PATH']}", **(variables or {})}
         process = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
         return process.returncode, process.stdout + process.stderr
 
@@ -69,16 +69,16 @@ def test_scan_does_not_start_with_a_bad_ignore_file(tools: Tools, tmp_path: Path
 
 def test_only_what_is_named_by_digest_is_signed(tools: Tools) -> None:
     tools.add("cosign", "exit 0")
-    assert tools.run("scripts/ci/sign.sh", IMAGE="ghcr.io/o/r/x:latest")[0] == 1
+    assert tools.run("scripts/ci/sign.sh", variables={"IMAGE": "ghcr.io/o/r/x:latest"})[0] == 1
     assert tools.calls() == []
-    assert tools.run("scripts/ci/sign.sh", IMAGE=f"ghcr.io/o/r/x@{digest('a')}")[0] == 0
+    assert tools.run("scripts/ci/sign.sh", variables={"IMAGE": f"ghcr.io/o/r/x@{digest('a')}"})[0] == 0
     assert tools.calls() == [f"cosign sign --yes --recursive ghcr.io/o/r/x@{digest('a')}"]
 
 
 def test_image_name(tools: Tools, tmp_path: Path) -> None:
     output = tmp_path / "output"
     variables = {"GITHUB_REPOSITORY": "Some-Body/Titanium", "SERVICE": "blog_service", "GITHUB_OUTPUT": str(output)}
-    assert tools.run("scripts/ci/image-name.sh", **variables)[0] == 0
+    assert tools.run("scripts/ci/image-name.sh", variables=variables)[0] == 0
     assert output.read_text() == "name=ghcr.io/some-body/titanium/blog-service\n"
 
 
@@ -95,7 +95,7 @@ def test_release_verifies_every_signature_and_bumps_all(tools: Tools, clone: Pat
     tools.add("cosign", "exit 0")
     head = git(clone, "rev-parse", "HEAD")
     variables = {"GITHUB_REPOSITORY": "Some-Body/Titanium", "GITHUB_SHA": head}
-    status, said = tools.run(clone / "scripts/ci/release.sh", "minikube", cwd=clone, **variables)
+    status, said = tools.run(clone / "scripts/ci/release.sh", "minikube", cwd=clone, variables=variables)
     assert status == 0, said
     git(clone, "fetch", "--quiet")
     pushed = images(clone, "origin/main")
@@ -115,6 +115,6 @@ def test_one_missing_signature_releases_nothing(tools: Tools, clone: Path) -> No
     tools.add("cosign", 'case "$*" in *migrations*) exit 1 ;; esac')
     head = git(clone, "rev-parse", "HEAD")
     variables = {"GITHUB_REPOSITORY": "o/r", "GITHUB_SHA": head}
-    assert tools.run(clone / "scripts/ci/release.sh", "minikube", cwd=clone, **variables)[0] != 0
+    assert tools.run(clone / "scripts/ci/release.sh", "minikube", cwd=clone, variables=variables)[0] != 0
     git(clone, "fetch", "--quiet")
     assert git(clone, "rev-parse", "origin/main") == head
