@@ -39,7 +39,7 @@ SECRETS = {
     ),
     "token of an account": (
         "deploy/jwt.txt",
-        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.TVa5tUWLTV2wMfZC0Kq7rM9DLkzU3F8CjDo8zXzqVmM",
+        "ey" + "JhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.TVa5tUWLTV2wMfZC0Kq7rM9DLkzU3F8CjDo8zXzqVmM",
         "JSON Web Token",
     ),
     "password in a setting": ("deploy/settings.py", "database_pass" + 'word = "tr0ub4dor-and-3"\n', "Secret Keyword"),
