@@ -73,8 +73,10 @@ load: venv venv-dev ## users as k6 plays them: PROFILE=smoke|load|stress|soak|jo
 	@PYTHONPATH=services:. .venv-dev/bin/python -m tests.load.users --profile $(or $(PROFILE),smoke) $(if $(TARGET),--target $(TARGET)) $(ARGS)
 
 ##@ development
-.PHONY: dev lock
+.PHONY: dev hooks lock
 dev: venv-dev ## the four services with reload, a real PostgreSQL and Redis; no cluster, no root
 	@.venv-dev/bin/python -m tests.harness.dev
+hooks: venv-dev ## check for secrets, form and lint before each commit in this clone
+	@.venv-dev/bin/pre-commit install
 lock: ## compile the pinned, hashed requirements
 	@scripts/lock

@@ -15,9 +15,12 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.titanium.platform.plugins.module_utils.apply.drift import rows
 from ansible_collections.titanium.platform.plugins.module_utils.apply.progress import VARIABLE
 
 _INTERVAL = 0.5
+# Where a play sets this variable, what has drifted is gathered in the host's fact of the same name (playbooks/drift.yml).
+_COLLECT = "titanium_drift"
 
 # A folder: objects are written there, one file a component, instead of to a cluster. That is how it is known what an inventory
 # runs (playbooks/bundle.yml).
@@ -54,6 +57,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _module(self, args: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         result: dict[str, Any] = self._execute_module(module_args=args, task_vars=task_vars)
+        if task_vars and _COLLECT in task_vars and not result.get("failed"):
+            known = (task_vars.get("ansible_facts") or {}).get(_COLLECT, [])
+            found = [{"component": args.get("name"), **row} for row in rows(result.get("diff") or [])]
+            result["ansible_facts"] = {_COLLECT: [*known, *found]}
         return result
 
     def _render(self, folder: Path) -> dict[str, Any]:

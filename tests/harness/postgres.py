@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import pwd
 import secrets
@@ -229,3 +230,25 @@ class Postgres:
         if self._process is not None:
             self._process.stop(signal.SIGINT)
             self._process = None
+
+
+class Elsewhere(Postgres):
+    """A server that runs already, as others run it: a service container in CI. Nobody here can kill or stop it."""
+
+    def __init__(self, address: str, superuser: str) -> None:
+        """Describe it; `address` is HOST:PORT, `superuser` the password of the role postgres."""
+        host, _, port = address.partition(":")
+        self.host, self.port = host, int(port)
+        self._superuser = superuser
+        self._process = None
+
+    def password(self, role: str) -> str:
+        """The password of a login role; those of the services follow from the superuser's."""
+        if role == "postgres":
+            return self._superuser
+        return hashlib.sha256(f"{self._superuser}:{role}".encode()).hexdigest()
+
+    def start(self) -> None:
+        """See that it accepts logins."""
+        if not self._accepts():
+            raise RuntimeError(f"PostgreSQL at {self.host}:{self.port} does not accept the login of postgres")

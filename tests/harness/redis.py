@@ -59,3 +59,22 @@ class Redis:
         if self._process is not None:
             self._process.stop()
             self._process = None
+
+
+class Elsewhere(Redis):
+    """A server that runs already and asks for no password: a service container in CI. From then on it asks for ours."""
+
+    def __init__(self, address: str) -> None:
+        """Describe it; `address` is HOST:PORT."""
+        host, _, port = address.partition(":")
+        self.host, self.port = host, int(port)
+        self.password = secrets.token_urlsafe(24)
+        self._process = None
+
+    def start(self) -> None:
+        """Have it ask for the password."""
+        with socket.create_connection((self.host, self.port), timeout=10) as connection:
+            connection.sendall(f"CONFIG SET requirepass {self.password}\r\n".encode())
+            answer = connection.recv(1024)
+        if answer != b"+OK\r\n":
+            raise RuntimeError(f"Redis at {self.host}:{self.port} answered {answer!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests.harness import postgres as postgresql
+from tests.harness import redis
 from tests.harness.postgres import Postgres
 from tests.harness.processes import free_port
 from tests.harness.redis import Redis
@@ -34,7 +37,11 @@ def state_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres(state_folder: Path) -> Iterator[Postgres]:
     """A PostgreSQL with the login roles and the migrated database `titanium`, which stays empty: clone it."""
-    server = Postgres(state_folder / "postgres", durable=False)
+    # A service container in CI (scripts/ci/services.sh).
+    if address := os.environ.get("TITANIUM_TEST_POSTGRES"):
+        server: Postgres = postgresql.Elsewhere(address, os.environ["TITANIUM_TEST_POSTGRES_PASSWORD"])
+    else:
+        server = Postgres(state_folder / "postgres", durable=False)
     server.start()
     server.create_roles()
     server.migrate()
@@ -51,7 +58,8 @@ def database(postgres: Postgres) -> str:
 @pytest.fixture(scope="session")
 def redis_server(state_folder: Path) -> Iterator[Redis]:
     """A Redis."""
-    server = Redis(state_folder / "redis")
+    address = os.environ.get("TITANIUM_TEST_REDIS")
+    server = redis.Elsewhere(address) if address else Redis(state_folder / "redis")
     server.start()
     yield server
     server.stop()
