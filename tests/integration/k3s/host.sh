@@ -15,6 +15,9 @@ mount --rbind /dev "$root/dev"
 mount -t tmpfs -o mode=755 run "$root/run"
 mkdir -p "$root/run/sshd" "$root/cluster"
 mount --bind "$cluster" "$root/cluster"
+# What was written on this host, and nothing of this machine, for the test that looks whether anything is left.
+mkdir "$root/run/written"
+mount --bind "$folder/upper" "$root/run/written"
 
 install -m 755 "$doubles/systemctl" "$root/usr/bin/systemctl"
 install -m 755 "$doubles/sysctl" "$root/usr/sbin/sysctl"
@@ -31,8 +34,6 @@ Subsystem sftp internal-sftp
 END
 # A locked account would be refused.
 sed -i 's/^root:[^:]*:/root:*:/' "$root/etc/shadow"
-# What is newer than this was made by the test.
-touch "$root/run/born"
 # This machine's own mounts, those of its pods among them, are not to be held any longer than they are wanted.
 mkdir "$root/.before"
 cd "$root"

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(1500)
 
 SERVERS = ["cp-1", "cp-2", "cp-3"]
-#: What the doubles and sshd leave on a host.
-NOT_OURS = ("/run/systemctl", "/run/sysctl.json", "/run/ssh", "/run/born", "/var/log/k3s.service.log", "/var/log/wtmp",
-            "/var/log/lastlog", "/var/log/btmp", "/run/utmp", "/run/sshd")  # fmt: skip
+#: What the double of systemctl leaves on a host.
+NOT_OURS = {"/run/written/var/log/k3s.service.log", "/run/systemctl/k3s.service"}
 UNINSTALL = """
 - hosts: k3s_cluster
   gather_facts: false
@@ -51,9 +50,9 @@ def mirror(lab: Lab) -> Iterator[str]:
 
 
 def left_on(lab: Lab, host: str) -> list[str]:
-    """What there is on a host that was not there before."""
-    command = r"find /etc /usr/local /var /run -xdev \( -type f -o -type l -o -path '*rancher*' -o -path '*k3s*' \) -newer /run/born"
-    found = [path for path in lab.on(host, command).stdout.split() if not path.startswith(NOT_OURS)]
+    """What there still is of k3s on a host: files, folders and processes."""
+    command = r"find /run /run/written -xdev -type f,l,d | grep -E 'k3s|rancher|kubelet|/cni|flannel' || true"
+    found = sorted(set(lab.on(host, command).stdout.split()) - NOT_OURS)
     # The bracket keeps pgrep's own shell out.
     return found + lab.on(host, "pgrep -af '[k]3s|[c]ontainerd' || true").stdout.splitlines()
 

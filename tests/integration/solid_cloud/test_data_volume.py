@@ -100,6 +100,7 @@ def machine(bare_site: Site, tmp_path: Path) -> Iterator[Machine]:
         run("losetup", "--detach", device)
 
 
+@pytest.mark.timeout(900)
 def test_life_of_a_volume(machine: Machine) -> None:
     assert machine.must("--check").recap("changed") > 0
     assert not os.path.ismount(machine.path)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.doubles.cloudstack.api.cloud import Fault
 from tests.integration.solid_cloud.conftest import INVENTORY
 from tests.integration.terraform.conftest import SECRET_KEY
@@ -24,6 +26,7 @@ HERE = ("--limit", "localhost")
 KEYS = ("api_url", "api_key", "secret_key")
 
 
+@pytest.mark.timeout(900)
 def test_from_nothing_to_nothing(site: Site, cloud: Cloud, workspace: Workspace) -> None:
     assert "titanium-worker-1" not in site.listed()["_meta"]["hostvars"]
 
