@@ -78,7 +78,9 @@ CASES: dict[str, list[Case]] = {
     "postgresql/PostgresqlLongTransaction": [
         Case(
             {
-                'pg_stat_activity_max_tx_duration{job="postgresql", datname="titanium", state="active"}': gauge(2, 2000),
+                'pg_stat_activity_max_tx_duration{job="postgresql", datname="titanium", state="active"}': gauge(
+                    2, 2000
+                ),
                 'pg_stat_activity_max_tx_duration{job="postgresql", datname="titanium", state="idle"}': always(9000),
             }
         )
@@ -104,7 +106,9 @@ CASES: dict[str, list[Case]] = {
         Case({'redis_up{job="redis", instance="i"}': gone()}),
     ],
     "redis/RedisMemoryFull": [
-        Case({'redis_memory_used_bytes{job="redis"}': gauge(50, 99), 'redis_memory_max_bytes{job="redis"}': always(100)}),
+        Case(
+            {'redis_memory_used_bytes{job="redis"}': gauge(50, 99), 'redis_memory_max_bytes{job="redis"}': always(100)}
+        ),
         # No limit is none that could be reached.
         Case({'redis_memory_used_bytes{job="redis"}': always(99), 'redis_memory_max_bytes{job="redis"}': always(0)}, 0),
     ],
@@ -129,7 +133,10 @@ CASES: dict[str, list[Case]] = {
     ],
     "node/NodeMemoryLow": [
         Case(
-            {f"node_memory_MemAvailable_bytes{{{NODE}}}": gauge(50, 5), f"node_memory_MemTotal_bytes{{{NODE}}}": always(100)}
+            {
+                f"node_memory_MemAvailable_bytes{{{NODE}}}": gauge(50, 5),
+                f"node_memory_MemTotal_bytes{{{NODE}}}": always(100),
+            }
         )
     ],
     "node/NodeDiskFilling": [
@@ -158,7 +165,9 @@ CASES: dict[str, list[Case]] = {
         Case({f'node_disk_io_time_seconds_total{{{NODE}, device="sda"}}': counter(5, 30)}),
     ],
     "node/NodeClockSkew": [
-        Case({f"node_timex_offset_seconds{{{NODE}}}": gauge(0.01, -2), f"node_timex_sync_status{{{NODE}}}": gauge(1, 0)})
+        Case(
+            {f"node_timex_offset_seconds{{{NODE}}}": gauge(0.01, -2), f"node_timex_sync_status{{{NODE}}}": gauge(1, 0)}
+        )
     ],
     "kubernetes/TargetMissing": [jobs("apiserver", "kubelet", "cadvisor", "coredns")],
     "kubernetes/ApiServerErrors": [
@@ -179,7 +188,9 @@ CASES: dict[str, list[Case]] = {
         Case(
             {
                 "apiserver_admission_controller_admission_duration_seconds_count"
-                f'{{job="apiserver", name="ResourceQuota", rejected="{rejected}"}}': counter(1 if rejected == "false" else 0, 1)
+                f'{{job="apiserver", name="ResourceQuota", rejected="{rejected}"}}': counter(
+                    1 if rejected == "false" else 0, 1
+                )
                 for rejected in ("true", "false")
             }
         )
@@ -193,7 +204,9 @@ CASES: dict[str, list[Case]] = {
     ],
     "kubernetes/ContainerOomKilled": [Case({f"container_oom_events_total{{{CONTAINER}}}": counter(0, 1)})],
     "kubernetes/KubeletRuntimeErrors": [
-        Case({'kubelet_runtime_operations_errors_total{job="kubelet", instance="n", operation_type="x"}': counter(0, 30)})
+        Case(
+            {'kubelet_runtime_operations_errors_total{job="kubelet", instance="n", operation_type="x"}': counter(0, 30)}
+        )
     ],
     "kubernetes/KubeletSlow": [
         Case(histogram("kubelet_pleg_relist_duration_seconds", 'job="kubelet", instance="n"', 0.1, 60))
@@ -201,8 +214,12 @@ CASES: dict[str, list[Case]] = {
     "kubernetes/VolumeFilling": [
         Case(
             {
-                'kubelet_volume_stats_available_bytes{job="kubelet", namespace="n", persistentvolumeclaim="p"}': gauge(50, 5),
-                'kubelet_volume_stats_capacity_bytes{job="kubelet", namespace="n", persistentvolumeclaim="p"}': always(100),
+                'kubelet_volume_stats_available_bytes{job="kubelet", namespace="n", persistentvolumeclaim="p"}': gauge(
+                    50, 5
+                ),
+                'kubelet_volume_stats_capacity_bytes{job="kubelet", namespace="n", persistentvolumeclaim="p"}': always(
+                    100
+                ),
             }
         )
     ],
@@ -210,7 +227,9 @@ CASES: dict[str, list[Case]] = {
         Case(
             {
                 'apiserver_client_certificate_expiration_seconds_bucket{job="apiserver", le="86400"}': counter(0, 5),
-                'apiserver_client_certificate_expiration_seconds_bucket{job="apiserver", le="2.592e+06"}': counter(0, 5),
+                'apiserver_client_certificate_expiration_seconds_bucket{job="apiserver", le="2.592e+06"}': counter(
+                    0, 5
+                ),
                 'apiserver_client_certificate_expiration_seconds_bucket{job="apiserver", le="+Inf"}': counter(10, 10),
                 'apiserver_client_certificate_expiration_seconds_count{job="apiserver"}': counter(10, 10),
             }
@@ -259,7 +278,9 @@ CASES: dict[str, list[Case]] = {
     "kube-state/HpaAtMaximum": [
         Case(
             {
-                f'kube_horizontalpodautoscaler_status_current_replicas{{{KSM}, horizontalpodautoscaler="h"}}': gauge(2, 6),
+                f'kube_horizontalpodautoscaler_status_current_replicas{{{KSM}, horizontalpodautoscaler="h"}}': gauge(
+                    2, 6
+                ),
                 f'kube_horizontalpodautoscaler_spec_max_replicas{{{KSM}, horizontalpodautoscaler="h"}}': always(6),
                 f'kube_horizontalpodautoscaler_spec_min_replicas{{{KSM}, horizontalpodautoscaler="h"}}': always(2),
             }
@@ -271,12 +292,18 @@ CASES: dict[str, list[Case]] = {
                 f'kube_resourcequota{{{KSM}, resourcequota="q", resource="pods", type="used"}}': gauge(10, 58),
                 f'kube_resourcequota{{{KSM}, resourcequota="q", resource="pods", type="hard"}}': always(60),
                 # Nothing of what may not be there at all is in use.
-                f'kube_resourcequota{{{KSM}, resourcequota="q", resource="services.loadbalancers", type="used"}}': always(0),
-                f'kube_resourcequota{{{KSM}, resourcequota="q", resource="services.loadbalancers", type="hard"}}': always(0),
+                f'kube_resourcequota{{{KSM}, resourcequota="q", resource="services.loadbalancers", type="used"}}': always(
+                    0
+                ),
+                f'kube_resourcequota{{{KSM}, resourcequota="q", resource="services.loadbalancers", type="hard"}}': always(
+                    0
+                ),
             }
         )
     ],
-    "kube-state/NodeNotReady": [exported(f'kube_node_status_condition{{{KSM}, node="n", condition="Ready", status="true"}}')],
+    "kube-state/NodeNotReady": [
+        exported(f'kube_node_status_condition{{{KSM}, node="n", condition="Ready", status="true"}}')
+    ],
     "kube-state/JobFailed": [
         Case({f'kube_job_status_failed{{{KSM}, job_name="j"}}': gauge(0, 3)}),
         # Failed once, then done: nobody needs to get up.
@@ -292,14 +319,23 @@ CASES: dict[str, list[Case]] = {
     "mesh/IstiodRejected": [Case({'pilot_total_xds_rejects{job="istiod", type="cds"}': counter(0, 1)})],
     "mesh/IstiodPushesFail": [
         Case({'pilot_total_xds_internal_errors{job="istiod"}': counter(0, 1)}),
-        Case({'pilot_total_xds_internal_errors{job="istiod"}': always(0), 'pilot_xds_write_timeout{job="istiod"}': counter(0, 1)}),
+        Case(
+            {
+                'pilot_total_xds_internal_errors{job="istiod"}': always(0),
+                'pilot_xds_write_timeout{job="istiod"}': counter(0, 1),
+            }
+        ),
     ],
     "mesh/IstiodSlow": [Case(histogram("pilot_proxy_convergence_time", 'job="istiod"', 0.1, 60))],
     "mesh/EdgeErrors": [
         Case(
             {
-                'envoy_http_downstream_rq_xx{job="envoy", pod="ingress-gateway-1", response_code_class="2xx"}': counter(90, 90),
-                'envoy_http_downstream_rq_xx{job="envoy", pod="ingress-gateway-1", response_code_class="5xx"}': counter(0, 10),
+                'envoy_http_downstream_rq_xx{job="envoy", pod="ingress-gateway-1", response_code_class="2xx"}': counter(
+                    90, 90
+                ),
+                'envoy_http_downstream_rq_xx{job="envoy", pod="ingress-gateway-1", response_code_class="5xx"}': counter(
+                    0, 10
+                ),
             }
         )
     ],
@@ -316,7 +352,9 @@ CASES: dict[str, list[Case]] = {
     ],
     "mesh/WorkloadCertificateExpires": [
         Case({'istio_agent_cert_expiry_seconds{namespace="n", pod="p", resource_name="default"}': gauge(80000, 1200)}),
-        Case({'istio_agent_cert_expiry_seconds{namespace="n", pod="p", resource_name="ROOTCA"}': always(1200)}, alerts=0),
+        Case(
+            {'istio_agent_cert_expiry_seconds{namespace="n", pod="p", resource_name="ROOTCA"}': always(1200)}, alerts=0
+        ),
     ],
     "mesh/MeshRootExpires": [
         Case({'citadel_server_root_cert_expiry_timestamp{job="istiod"}': gauge(9e6, 1e6)}, minutes=(20, 90, 90))
@@ -343,7 +381,9 @@ CASES: dict[str, list[Case]] = {
     ],
     "logs/OtelCollectorExportFails": [
         Case({'otelcol_exporter_send_failed_log_records{job="otel-collector", exporter="loki"}': counter(0, 1)}),
-        Case({'otelcol_exporter_enqueue_failed_log_records_total{job="otel-collector", exporter="loki"}': counter(0, 1)}),
+        Case(
+            {'otelcol_exporter_enqueue_failed_log_records_total{job="otel-collector", exporter="loki"}': counter(0, 1)}
+        ),
         Case({'otelcol_exporter_send_failed_spans_total{job="otel-collector", exporter="otlp"}': counter(0, 1)}),
     ],
     "logs/OtelCollectorQueueFull": [
@@ -392,7 +432,9 @@ CASES: dict[str, list[Case]] = {
         Case(
             {
                 'prometheus_operator_reconcile_errors_total{job="prometheus-operator", controller="c"}': counter(0, 5),
-                'prometheus_operator_reconcile_operations_total{job="prometheus-operator", controller="c"}': counter(10, 10),
+                'prometheus_operator_reconcile_operations_total{job="prometheus-operator", controller="c"}': counter(
+                    10, 10
+                ),
             }
         )
     ],

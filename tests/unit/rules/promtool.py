@@ -33,7 +33,7 @@ def alerts() -> dict[str, list[dict[str, Any]]]:
 
 def promtool(*arguments: str) -> tuple[int, str]:
     """Run promtool; return its status and all it printed."""
-    process = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=120, check=False)
+    process = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=280, check=False)
     return process.returncode, process.stdout + process.stderr
 
 
