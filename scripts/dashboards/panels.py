@@ -40,19 +40,28 @@ def panels(path: Path, interval: str = "5m") -> Iterator[Panel]:
     """All panels of a dashboard's file that ask something."""
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     variables = {variable["name"]: variable["allValue"] for variable in content.get("templating", {}).get("list", [])}
-    for row in content["panels"]:
-        # Rows hold their panels where they are folded, and stand before them where they are not.
-        for panel in row.get("panels") or [row]:
-            if not panel.get("targets"):
-                continue
-            _, _, reason = panel.get("description", "").partition(EMPTY)
-            yield Panel(
-                dashboard=content["title"],
-                row=row["title"],
-                title=panel["title"],
-                kind=panel["type"],
-                unit=panel["fieldConfig"]["defaults"].get("unit", "short") if "fieldConfig" in panel else "short",
-                source=panel["datasource"]["uid"],
-                may_be_empty=reason,
-                queries=tuple((fill(t["expr"], variables, interval), t.get("legendFormat", "")) for t in panel["targets"]),
-            )
+    row = ""
+    for panel in flat(content):
+        if panel["type"] == "row":
+            row = panel["title"]
+            continue
+        _, _, reason = panel.get("description", "").partition(EMPTY)
+        yield Panel(
+            dashboard=content["title"],
+            row=row,
+            title=panel["title"],
+            kind=panel["type"],
+            unit=panel["fieldConfig"]["defaults"].get("unit", "short"),
+            source=panel["datasource"]["uid"],
+            may_be_empty=reason,
+            queries=tuple(
+                (fill(ask["expr"], variables, interval), ask.get("legendFormat", "")) for ask in panel["targets"]
+            ),
+        )
+
+
+def flat(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All panels of a dashboard, rows among them; a row that is folded holds its own."""
+    for panel in content["panels"]:
+        yield panel
+        yield from panel.get("panels") or []

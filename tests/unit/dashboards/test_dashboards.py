@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from scripts.dashboards.__main__ import DASHBOARDS, FOLDER, generate
-from scripts.dashboards.panels import panels
+from scripts.dashboards.panels import flat, panels
 from tests.unit.rules.promtool import FILES, promtool, rules
 
 if TYPE_CHECKING:
@@ -49,13 +49,15 @@ def test_names_are_unique() -> None:
     assert len({dashboard["uid"] for dashboard in every}) == len(every)
     assert len({dashboard["title"] for dashboard in every}) == len(every)
     for dashboard in every:
-        numbers = [panel["id"] for panel in dashboard["panels"] + sum((p.get("panels") or [] for p in dashboard["panels"]), [])]
+        numbers = [panel["id"] for panel in flat(dashboard)]
         assert len(numbers) == len(set(numbers)), dashboard["title"]
         assert dashboard["editable"] is False
 
 
 def test_prometheus_can_read_every_query(tmp_path: Path) -> None:
-    expressions = [query for path in PATHS for panel in panels(path) if panel.source == "prometheus" for query, _ in panel.queries]
+    expressions = [
+        query for path in PATHS for panel in panels(path) if panel.source == "prometheus" for query, _ in panel.queries
+    ]
     recorded = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(expressions)]
     file = tmp_path / "queries.yaml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": recorded}]}), encoding="utf-8")
@@ -80,10 +82,9 @@ def test_recorded_series_exist() -> None:
 def test_a_failing_request_leads_to_its_lines() -> None:
     """From the graphs of failures one gets to Loki, with the same time and the same service."""
     dashboard = content(FOLDER / "golden-signals.json")
-    every = dashboard["panels"] + sum((panel.get("panels") or [] for panel in dashboard["panels"]), [])
     linked = {
         panel["title"]: panel["fieldConfig"]["defaults"]["links"][0]["url"]
-        for panel in every
+        for panel in flat(dashboard)
         if panel.get("fieldConfig", {}).get("defaults", {}).get("links")
     }
     assert {"Failures (5xx) by route", "P99 by service"} <= set(linked)
