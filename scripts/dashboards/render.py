@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import sys
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from matplotlib.dates import ConciseDateFormatter
 from matplotlib.ticker import FuncFormatter
 
 from scripts.dashboards.__main__ import FOLDER
-from scripts.dashboards.live import Answer, Live, QueryError, Series
+from scripts.dashboards.live import PROMETHEUS, Answer, Live, QueryError, Series
 from scripts.dashboards.panels import Panel, panels
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def main() -> None:
     mpl.use("svg")
     output = Path(sys.argv[1]) if len(sys.argv) > 1 else OUTPUT
     output.mkdir(parents=True, exist_ok=True)
-    live = Live()
+    live = Live(prometheus=os.environ.get("PROMETHEUS_URL", PROMETHEUS))
     sources = {"prometheus"} | ({"loki"} if live.has_loki() else set())
     parts = []
     for path in sorted(FOLDER.glob("*.json")):
