@@ -72,6 +72,10 @@ load: venv venv-dev ## users as k6 plays them: PROFILE=smoke|load|stress|soak|jo
 	@$(PLAY) playbooks/k6.yml
 	@PYTHONPATH=services:. .venv-dev/bin/python -m tests.load.users --profile $(or $(PROFILE),smoke) $(if $(TARGET),--target $(TARGET)) $(ARGS)
 
+.PHONY: dashboards
+dashboards: venv-dev ## draw all dashboards from the running Prometheus and Loki; prints the page to open
+	@PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin/python -m scripts.dashboards.render $(ARGS)
+
 ##@ development
 .PHONY: dev hooks lock
 dev: venv-dev ## the four services with reload, a real PostgreSQL and Redis; no cluster, no root
