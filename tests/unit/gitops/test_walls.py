@@ -9,6 +9,7 @@ from .test_manifests import Manifest, of_kind, render
 OVERLAY = "local"
 NAMESPACE = "titanium-prod"
 EDGE = "istio-system/istio-ingressgateway-service-account"
+SCRAPER = "monitoring/prometheus"
 # The whole table: caller, callee, port.
 EXPECTED = {
     (EDGE, "api-gateway", 8080),
@@ -20,9 +21,28 @@ EXPECTED = {
     ("blog-service", "auth-service", 8002),
     *((caller, "postgresql", 5432) for caller in ("migrations", "auth-service", "user-service", "blog-service")),
     *((caller, "redis", 6379) for caller in ("api-gateway", "auth-service", "user-service", "blog-service")),
+    # Who measures, and the exporters, which the role prometheus makes.
+    (SCRAPER, "api-gateway", 8000),
+    (SCRAPER, "auth-service", 8002),
+    (SCRAPER, "user-service", 8001),
+    (SCRAPER, "blog-service", 8005),
+    (SCRAPER, "metrics-exporters", 9187),
+    (SCRAPER, "metrics-exporters", 9121),
+    ("metrics-exporters", "postgresql", 5432),
+    ("metrics-exporters", "redis", 6379),
 }
-PODS = ("api-gateway", "auth-service", "user-service", "blog-service", "migrations", "postgresql", "redis")
-PORTS = (5432, 6379, 8000, 8001, 8002, 8005, 8080)
+PODS = (
+    "api-gateway",
+    "auth-service",
+    "user-service",
+    "blog-service",
+    "migrations",
+    "postgresql",
+    "redis",
+    "metrics-exporters",
+)
+PORTS = (5432, 6379, 8000, 8001, 8002, 8005, 8080, 9121, 9187)
+OUTSIDERS = {EDGE: ("istio-system", {"istio": "ingressgateway"}), SCRAPER: ("monitoring", {"app": "prometheus"})}
 
 
 def selects(selector: dict[str, Any] | None, labels: dict[str, str]) -> bool:
@@ -74,10 +94,11 @@ def test_network_lets_through_what_the_table_says_and_nothing_else() -> None:
         and permits("ingress", {"app": callee}, NAMESPACE, {"app": caller}, port)
     }
     allowed |= {
-        (EDGE, callee, port)
+        (caller, callee, port)
+        for caller, (namespace, labels) in OUTSIDERS.items()
         for callee in PODS
         for port in PORTS
-        if permits("ingress", {"app": callee}, "istio-system", {"istio": "ingressgateway"}, port)
+        if permits("ingress", {"app": callee}, namespace, labels, port)
     }
     assert allowed == EXPECTED
 
@@ -106,8 +127,9 @@ def _callers(policy: Manifest) -> set[tuple[str, str, int]]:
                 _, _, namespace, _, account = principal.split("/")
                 caller = account if namespace == NAMESPACE else f"{namespace}/{account}"
                 for target in rule["to"]:
-                    port = {"auth-service": 8002, "user-service": 8001, "blog-service": 8005}.get(callee)
-                    found.add((caller, callee, port or int(target["operation"]["ports"][0])))
+                    known = {"auth-service": 8002, "user-service": 8001, "blog-service": 8005}.get(callee)
+                    ports = [known] if known else map(int, target["operation"]["ports"])
+                    found |= {(caller, callee, port) for port in ports}
     return found
 
 
@@ -118,8 +140,19 @@ def test_permissions_name_the_same_callers_as_the_network() -> None:
 
 def test_permissions_name_accounts_that_exist() -> None:
     accounts = {m["metadata"]["name"] for m in render(f"gitops/overlays/{OVERLAY}") if m["kind"] == "ServiceAccount"}
-    named = {caller for caller, _, _ in EXPECTED if "/" not in caller}
+    named = {caller for caller, _, _ in EXPECTED if "/" not in caller} - {"metrics-exporters"}
     assert named <= accounts
+
+
+def test_who_measures_reads_figures_and_nothing_else() -> None:
+    for name, policy in of_kind(OVERLAY, "AuthorizationPolicy").items():
+        for rule in policy["spec"].get("rules", []):
+            if f"cluster.local/ns/{SCRAPER.replace('/', '/sa/')}" not in rule["from"][0]["source"]["principals"]:
+                continue
+            assert len(rule["from"]) == 1, name
+            assert [(t["operation"]["methods"], t["operation"]["paths"]) for t in rule["to"]] == [
+                (["GET"], ["/metrics"])
+            ]
 
 
 def test_http_permissions_name_methods_and_paths() -> None:

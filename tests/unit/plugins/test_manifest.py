@@ -49,8 +49,8 @@ def test_unfolds_lists_of_kind_list() -> None:
 
 
 def test_leaves_timestamps_and_the_definition_alone() -> None:
-    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {since: 2026-01-01}\n"
-    assert read(text)[0].body["data"]["since"] == "2026-01-01"
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {since: 2026-01-01, sign: =}\n"
+    assert read(text)[0].body["data"] == {"since": "2026-01-01", "sign": "="}
     definition = make("Secret")
     read(definition)[0].body["metadata"]["namespace"] = "changed"
     assert "namespace" not in definition["metadata"]
