@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
-from matplotlib.dates import ConciseDateFormatter, date2num
+from matplotlib.dates import ConciseDateFormatter
 from matplotlib.ticker import FuncFormatter
 
 from scripts.dashboards.__main__ import FOLDER
@@ -82,8 +82,8 @@ def draw(axes: Axes, panel: Panel, live: Live, sources: set[str]) -> str:
         found = [(series, legend(name, series)) for answer, name in answers for series in answer.series]
         found.sort(key=lambda item: -max(value for _, value in item[0].samples))
         for series, name in found[:SHOWN]:
-            moments = [date2num(datetime.fromtimestamp(moment, UTC)) for moment, _ in series.samples]
-            axes.plot(moments, [value for _, value in series.samples], label=name, linewidth=1)
+            moments = [datetime.fromtimestamp(moment, UTC) for moment, _ in series.samples]
+            axes.plot(moments, [value for _, value in series.samples], label=name, linewidth=1)  # type: ignore[arg-type]
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: humanize(value, panel.unit)))
         axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))  # type: ignore[no-untyped-call]
         axes.tick_params(labelsize=6)
