@@ -8,8 +8,8 @@ from pathlib import Path
 
 START = Path(__file__).resolve().parents[3] / "roles/containerd/files/start.sh"
 
-#: A folder /run of our own; what a network plugin does for a pod; what it does when the pod goes.
-PREPARE = "mount -t tmpfs run /run"
+#: A folder /run of our own, without the pods of this machine; what a network plugin does for a pod; what it does when the pod goes.
+PREPARE = "grep -o ' /run/netns[^ ]*' /proc/mounts | sort -r | xargs -r umount --lazy\nmount -t tmpfs run /run"
 POD = "mkdir -p /run/netns; touch /run/netns/cni-1; mount --bind /proc/self/ns/net /run/netns/cni-1"
 NO_POD = "umount /run/netns/cni-1; rm /run/netns/cni-1"
 
