@@ -6,6 +6,7 @@ files that are missing or malformed, kernel settings that the kubelet would refu
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import json
@@ -156,7 +157,7 @@ def kubeconfig(config: dict[str, Any]) -> None:
                 "apiVersion": "v1",
                 "kind": "Config",
                 "clusters": [{"name": "default", "cluster": {"server": f"https://127.0.0.1:{PORT}"}}],
-                "users": [{"name": "default", "user": {"client-key-data": "c2VjcmV0LWtleQ=="}}],
+                "users": [{"name": "default", "user": {"client-key-data": base64.b64encode(b"secret-key").decode()}}],
             }
         )
     )
