@@ -27,7 +27,9 @@ PER_SAMPLE = 30
 def series(alert: str, journey: str, shares: list[tuple[int, float]]) -> list[dict[str, str]]:
     """Requests of one journey. `shares`: for so many minutes, such a share is failed or slow."""
     job, method, route = JOURNEYS[journey]
-    good, bad, total = [], [], []
+    good: list[str] = []
+    bad: list[str] = []
+    total: list[str] = []
     sums = [0.0, 0.0, 0.0]
     for minutes, share in shares:
         steps = (PER_SAMPLE * (1 - share), PER_SAMPLE * share, PER_SAMPLE)
@@ -35,7 +37,7 @@ def series(alert: str, journey: str, shares: list[tuple[int, float]]) -> list[di
             values.append(f"{sums[index]:g}+{step:g}x{minutes * 2 - 1}")
             sums[index] += step * minutes * 2
     labels = f'job="{job}", method="{method}", route="{route}"'
-    names = (
+    names: tuple[tuple[str, list[str]], ...] = (
         (f'http_requests_total{{{labels}, status="200"}}', good),
         (f'http_requests_total{{{labels}, status="500"}}', bad),
     )
