@@ -83,9 +83,9 @@ def draw(axes: Axes, panel: Panel, live: Live, sources: set[str]) -> str:
         found.sort(key=lambda item: -max(value for _, value in item[0].samples))
         for series, name in found[:SHOWN]:
             moments = [datetime.fromtimestamp(moment, UTC) for moment, _ in series.samples]
-            axes.plot(moments, [value for _, value in series.samples], label=name, linewidth=1)
+            axes.plot(moments, [value for _, value in series.samples], label=name, linewidth=1)  # type: ignore[arg-type]
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: humanize(value, panel.unit)))
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))  # type: ignore[no-untyped-call]
         axes.tick_params(labelsize=6)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=5, loc="upper left", ncols=2, framealpha=0.6)
