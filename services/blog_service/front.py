@@ -55,7 +55,7 @@ class Front:
                     await self._app(scope, receive, send)
                 return
             pages: Pages = parts.pages
-            scope["titanium.route"] = "/" if path == "/" else _named("/blog/{page}", scope)
+            scope["titanium.route"] = "/" if path == "/" else route_name("/blog/{page}", scope)
             await pages.send(scope, send)
         elif path == "/blog":
             scope["titanium.route"] = "/blog"
@@ -74,7 +74,7 @@ class Front:
             if path == _LIST:
                 query = plain_query(scope["query_string"])
                 if query is not None:
-                    scope["titanium.route"] = _named(_LIST, scope)
+                    scope["titanium.route"] = route_name(_LIST, scope)
                     answer = await reads.posts(query)
             elif path == _CATEGORIES:
                 scope["titanium.route"] = _CATEGORIES
@@ -92,7 +92,7 @@ class Front:
             await send_answer(answer, scope, send)
 
 
-def _named(route: str, scope: Scope) -> str:
+def route_name(route: str, scope: Scope) -> str:
     """The route's name in metrics: a search is another journey than reading a list, and has its own."""
     query: bytes = scope["query_string"]
     return route + "?q" if query.startswith(b"q=") or b"&q=" in query else route

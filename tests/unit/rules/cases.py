@@ -327,18 +327,6 @@ CASES: dict[str, list[Case]] = {
         ),
     ],
     "mesh/IstiodSlow": [Case(histogram("pilot_proxy_convergence_time", 'job="istiod"', 0.1, 60))],
-    "mesh/EdgeErrors": [
-        Case(
-            {
-                'envoy_http_downstream_rq_xx{job="envoy", pod="ingress-gateway-1", response_code_class="2xx"}': counter(
-                    90, 90
-                ),
-                'envoy_http_downstream_rq_xx{job="envoy", pod="ingress-gateway-1", response_code_class="5xx"}': counter(
-                    0, 10
-                ),
-            }
-        )
-    ],
     "mesh/EnvoyNoHealthyUpstream": [
         Case({'envoy_cluster_upstream_cx_none_healthy{job="envoy", cluster_name="c"}': counter(0, 2)})
     ],

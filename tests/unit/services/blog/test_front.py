@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blog_service.answers import entity_tags
-from blog_service.front import plain_query
+from blog_service.front import plain_query, route_name
 from blog_service.repository import ListQuery
 
 
@@ -70,3 +70,11 @@ def test_encoding_is_undone(text: str) -> None:
 )
 def test_entity_tags(header: str, tags: set[str]) -> None:
     assert entity_tags(header) == tags
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [(b"", "/x"), (b"limit=5", "/x"), (b"q=a", "/x?q"), (b"limit=5&q=a", "/x?q"), (b"seq=a", "/x")],
+)
+def test_a_search_has_a_route_of_its_own_in_metrics(query: bytes, name: str) -> None:
+    assert route_name("/x", {"query_string": query}) == name
