@@ -50,8 +50,9 @@ REFERENCE = re.compile(
 )
 # In a text: YAML or JSON inside a ConfigMap, or a template of one.
 IN_TEXT = re.compile(r"""["']?\bimage["']?\s*:\s*["']?([^\s"'{},]+)""")
-# What stands where something else will put an image.
-PLACEHOLDERS = {"auto"}
+# What runs nowhere: the word where something else will put an image, and what Istio's injector would take for dumps of a proxy's
+# core, which it is not told to make.
+PLACEHOLDERS = {"auto", "busybox:1.28"}
 
 
 def images_of(manifest: dict[str, Any]) -> set[str]:
