@@ -73,7 +73,7 @@ load: venv venv-dev ## users as k6 plays them: PROFILE=smoke|load|stress|soak|jo
 	@PYTHONPATH=services:. .venv-dev/bin/python -m tests.load.users --profile $(or $(PROFILE),smoke) $(if $(TARGET),--target $(TARGET)) $(ARGS)
 
 .PHONY: dashboards
-dashboards: venv-dev ## draw all dashboards from the running Prometheus and Loki; prints the page to open
+dashboards: venv-dev ## draw all dashboards from the running Prometheus, and Loki where there is one; prints the page to open
 	@PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin/python -m scripts.dashboards.render $(ARGS)
 
 ##@ development
