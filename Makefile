@@ -72,6 +72,10 @@ load: venv venv-dev ## users as k6 plays them: PROFILE=smoke|load|stress|soak|jo
 	@$(PLAY) playbooks/k6.yml
 	@PYTHONPATH=services:. .venv-dev/bin/python -m tests.load.users --profile $(or $(PROFILE),smoke) $(if $(TARGET),--target $(TARGET)) $(ARGS)
 
+.PHONY: alerts-drill
+alerts-drill: venv venv-dev ## break the running platform part by part and see who is told, and when (40 minutes): ARGS='postgresql cpu'
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHONPATH=services:. .venv-dev/bin/python -m tests.drills.alerts $(ARGS)
+
 .PHONY: dashboards
 dashboards: venv-dev ## draw all dashboards from the running Prometheus, and Loki where there is one; prints the page to open
 	@PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin/python -m scripts.dashboards.render $(ARGS)

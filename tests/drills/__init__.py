@@ -1,0 +1,1 @@
+"""Drills break the running local platform on purpose and see who is told."""
