@@ -318,7 +318,7 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no drill {', '.join(sorted(unknown))}; there are {', '.join(d.name for d in DRILLS)}")
     if not kubectl("-n", MONITORING, "get", "statefulset", "prometheus-prometheus", "--ignore-not-found").strip():
-        sys.exit("no Prometheus in this platform; mend: make up ARGS='-e titanium_metrics=true'")
+        sys.exit("no Prometheus in this platform; mend: titanium_metrics: true in the inventory, and make up")
 
     receiver, readers = Receiver(), Readers()
     outcomes = []
