@@ -1,0 +1,3 @@
+module titanium.dev/build/loki
+
+go 1.26.0

@@ -1,0 +1,3 @@
+module titanium.dev/build/otel-collector
+
+go 1.26.0
