@@ -72,9 +72,11 @@ load: venv venv-dev ## users as k6 plays them: PROFILE=smoke|load|stress|soak|jo
 	@$(PLAY) playbooks/k6.yml
 	@PYTHONPATH=services:. .venv-dev/bin/python -m tests.load.users --profile $(or $(PROFILE),smoke) $(if $(TARGET),--target $(TARGET)) $(ARGS)
 
-.PHONY: dashboards
+.PHONY: dashboards logs
 dashboards: venv-dev ## draw all dashboards from the running Prometheus, and Loki where there is one; prints the page to open
 	@PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin/python -m scripts.dashboards.render $(ARGS)
+logs: venv ## lines of all services in the order of time, e.g. make logs ARGS='--request ID --since 6h'; docs/logs.md
+	@.venv/bin/python -m scripts.logs $(ARGS)
 
 ##@ development
 .PHONY: dev hooks lock
