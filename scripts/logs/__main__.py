@@ -32,7 +32,9 @@ def readable(line: Line, wide: bool = False) -> str:
             entry = None
     text = line.text
     if isinstance(entry, dict):
-        rest = [f"{key}={value}" for key, value in entry.items() if key not in SHOWN_ELSEWHERE and value not in ("", None)]
+        rest = [
+            f"{key}={value}" for key, value in entry.items() if key not in SHOWN_ELSEWHERE and value not in ("", None)
+        ]
         text = " ".join([str(entry.get("message", "")), *rest]).strip()
         text += "".join(f"\n    {row}" for row in str(entry.get("exception", "")).splitlines())
     return f"{moment}.{line.time // 10**6 % 1000:03d}  {place:<24}  {line.label('level') or '-':<8}  {text}"
@@ -54,7 +56,9 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, default=1000, help="how many lines at most, the newest ones (1000)")
     parser.add_argument("--wide", action="store_true", help="pods instead of services")
     parser.add_argument("--raw", action="store_true", help="the lines as they were printed, and nothing else")
-    parser.add_argument("--url", default=os.environ.get("LOKI_URL", ""), help="address of Loki, if not by the API server")
+    parser.add_argument(
+        "--url", default=os.environ.get("LOKI_URL", ""), help="address of Loki, if not by the API server"
+    )
     parser.add_argument("--kubeconfig", default=os.environ.get("KUBECONFIG", KUBECONFIG))
     parser.add_argument("--loki-namespace", default="monitoring")
     return parser.parse_args(given)

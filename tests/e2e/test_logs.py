@@ -88,7 +88,13 @@ def namespace() -> Iterator[str]:
 def write(namespace: str, scripts: dict[str, str]) -> None:
     """Start a pod for each script, and wait until they run."""
     image = kubectl(
-        "-n", APPLICATION, "get", "deployment", "user-service", "-o", "jsonpath={.spec.template.spec.containers[0].image}"
+        "-n",
+        APPLICATION,
+        "get",
+        "deployment",
+        "user-service",
+        "-o",
+        "jsonpath={.spec.template.spec.containers[0].image}",
     )
     pods = [
         WRITER.format(name=name, namespace=namespace, image=image, script=json.dumps(script))
@@ -182,9 +188,7 @@ def kill_collectors() -> int:
 @pytest.mark.timeout(900)
 def test_every_line_arrives_once_through_restarts(namespace: str) -> None:
     """Of 100,000 numbered lines of several pods none is lost and none is there twice, while collector and Loki restart."""
-    scripts = {
-        f"numbered-{pod}": NUMBERED.format(lines=LINES, padding=1200 if pod == 0 else 60) for pod in range(PODS)
-    }
+    scripts = {f"numbered-{pod}": NUMBERED.format(lines=LINES, padding=1200 if pod == 0 else 60) for pod in range(PODS)}
     started = time.monotonic()
     write(namespace, scripts)
     time.sleep(10)

@@ -83,9 +83,19 @@ def line(text: str, **labels: str) -> Line:
 
 
 def test_json_is_readable() -> None:
-    entry = {"time": "t", "level": "error", "service": "a", "message": "broke", "status": 500, "user": None, "exception": "x\ny"}
+    entry = {
+        "time": "t",
+        "level": "error",
+        "service": "a",
+        "message": "broke",
+        "status": 500,
+        "user": None,
+        "exception": "x\ny",
+    }
     shown = readable(line(json.dumps(entry), service="a", container="a", pod="a-1", level="error"))
-    assert re.fullmatch(r"2026-\d\d-\d\d \d\d:\d\d:\d\d\.012  a {25}error {5}broke status=500\n    x\n    y", shown), shown
+    assert re.fullmatch(r"2026-\d\d-\d\d \d\d:\d\d:\d\d\.012  a {25}error {5}broke status=500\n    x\n    y", shown), (
+        shown
+    )
 
 
 def test_other_text_stays_as_it_is() -> None:
