@@ -108,19 +108,22 @@ def find(ask: Callable[[str], str], query: str, start: int, end: int, limit: int
     Raises:
         LokiError: Loki did not answer, or refused.
     """
-    found: set[Line] = set()
+    found: list[Line] = []
     while len(found) < limit:
-        parameters = {"query": query, "start": start, "end": end, "limit": min(PAGE, limit), "direction": "backward"}
+        wanted = min(PAGE, limit)
+        parameters = {"query": query, "start": start, "end": end, "limit": wanted, "direction": "backward"}
         answer: dict[str, Any] = json.loads(ask(f"/loki/api/v1/query_range?{urlencode(parameters)}"))
-        page = {
+        page = [
             Line(int(moment), tuple(sorted(stream["stream"].items())), text)
             for stream in answer["data"]["result"]
             for moment, text, *_ in stream["values"]
-        }
-        new = page - found
-        found |= new
-        if len(page) < min(PAGE, limit) or not new:
+        ]
+        if len(page) < wanted:
+            found += page
             break
-        # Lines of the same moment may be on both sides; the end itself is not part of the answer.
-        end = min(line.time for line in page) + 1
+        # More lines of the oldest moment may be left: all of it comes with the next page. The end itself is not part of an answer.
+        oldest = min(line.time for line in page)
+        newer = [line for line in page if line.time > oldest]
+        found += newer or page
+        end = oldest + 1 if newer else oldest
     return sorted(found, key=lambda line: (line.time, line.labels, line.text))[-limit:]

@@ -186,24 +186,48 @@ def kill_collectors() -> int:
     return killed
 
 
-@pytest.mark.timeout(900)
 def test_every_line_arrives_once_through_restarts(namespace: str) -> None:
     """Of 100,000 numbered lines of several pods none is lost and none is there twice, while collector and Loki restart."""
-    scripts = {f"numbered-{pod}": NUMBERED.format(lines=LINES, padding=1500 if pod == 0 else 60) for pod in range(PODS)}
     started = time.monotonic()
-    write(namespace, scripts)
+    pods = print_numbers(namespace, "restarts")
     time.sleep(10)
     kubectl("-n", "kube-system", "rollout", "restart", "daemonset", "otel-collector")
     kubectl("-n", "kube-system", "rollout", "status", "daemonset", "otel-collector", "--timeout=90s")
     time.sleep(5)
     kubectl("-n", "monitoring", "delete", "pod", "loki-0", "--wait=false")
-    time.sleep(15)
-    assert kill_collectors() >= 1
+    time.sleep(10)
     kubectl("-n", "monitoring", "rollout", "status", "statefulset", "loki", "--timeout=120s")
-    restarted = f"restarted, and killed, within {time.monotonic() - started:.0f} s"
+    numbers_arrive(namespace, pods, started)
+    assert list(POD_LOGS.glob(f"{namespace}_{pods[0]}_*/writer/*.log.*")), "the file was not rotated"
+    # And as Loki counts.
+    assert sum(count_of(namespace, pod) for pod in pods) == PODS * LINES
 
-    wanted = {f"numbered-{pod}": set(range(LINES)) for pod in range(PODS)}
-    deadline = time.monotonic() + 300
+
+def test_every_line_arrives_when_the_collector_is_killed(namespace: str) -> None:
+    """The same when it gets no time to say goodbye, twice: what it sends again is shown once."""
+    started = time.monotonic()
+    pods = print_numbers(namespace, "killed")
+    for _ in range(2):
+        time.sleep(15)
+        assert kill_collectors() >= 1
+    kubectl("-n", "kube-system", "rollout", "status", "daemonset", "otel-collector", "--timeout=90s")
+    numbers_arrive(namespace, pods, started)
+    more = sum(count_of(namespace, pod) for pod in pods) - PODS * LINES
+    print(f"counted more than once after two kills: {more}")
+    assert 0 <= more < PODS * LINES / 100
+
+
+def print_numbers(namespace: str, name: str) -> list[str]:
+    """Start pods that print numbered lines for a minute, and return their names."""
+    scripts = {f"{name}-{pod}": NUMBERED.format(lines=LINES, padding=1500 if pod == 0 else 60) for pod in range(PODS)}
+    write(namespace, scripts)
+    return list(scripts)
+
+
+def numbers_arrive(namespace: str, pods: list[str], started: float) -> None:
+    """Wait until every line is there; see that none is there twice."""
+    restarted = time.monotonic() - started
+    deadline = time.monotonic() + 200
     while True:
         counts = {
             pod: Counter(
@@ -211,20 +235,17 @@ def test_every_line_arrives_once_through_restarts(namespace: str) -> None:
                 for line in lines(logql({"namespace": namespace, "pod": pod}, ["number "]), limit=LINES * 2)
                 if (match := re.match(r"number (\d+) ", line.text))
             )
-            for pod in wanted
+            for pod in pods
         }
-        missing = {pod: len(numbers - counts[pod].keys()) for pod, numbers in wanted.items()}
+        missing = {pod: LINES - len(counts[pod]) for pod in pods}
         if not any(missing.values()):
             break
         assert time.monotonic() < deadline, f"missing after {time.monotonic() - started:.0f} s: {missing}"
-        time.sleep(5)
-    print(f"\n{restarted}; all {PODS * LINES} lines found after {time.monotonic() - started:.0f} s")
-    twice = {pod: [number for number, count in counts[pod].items() if count > 1][:10] for pod in wanted}
+        time.sleep(3)
+    took = time.monotonic() - started
+    print(f"\nlast restart within {restarted:.0f} s; all {PODS * LINES} lines found {took:.0f} s after the first")
+    twice = {pod: [number for number, count in counts[pod].items() if count > 1][:10] for pod in pods}
     assert not any(twice.values()), twice
-    assert list(POD_LOGS.glob(f"{namespace}_numbered-0_*/writer/*.log.*")), "the file was not rotated"
-    # And as Loki counts, which looks at no text of ours.
-    total = sum(count_of(namespace, pod) for pod in wanted)
-    assert total == PODS * LINES
 
 
 def count_of(namespace: str, pod: str) -> int:
