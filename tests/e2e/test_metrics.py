@@ -29,7 +29,7 @@ JOBS = {
 @pytest.fixture(scope="module", autouse=True)
 def measured() -> None:
     """The platform measures itself only where titanium_metrics is true."""
-    if not kubectl("get", "namespace", MONITORING, "--ignore-not-found").strip():
+    if not kubectl("get", "prometheuses", "--namespace", MONITORING, "--ignore-not-found", check=False).strip():
         pytest.skip("no Prometheus in this platform (titanium_metrics)")
 
 
