@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyrage
 import pytest
 
 from tests.doubles.cloudstack.api.cloud import Fault
 from tests.integration.solid_cloud.conftest import INVENTORY
-from tests.integration.terraform.conftest import SECRET_KEY
+from tests.integration.terraform.conftest import ROOT, SECRET_KEY
 from tests.integration.terraform.test_errors import unused_port
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.doubles.cloudstack.api.cloud import Cloud
     from tests.integration.solid_cloud.conftest import Play, Site
     from tests.integration.terraform.conftest import Workspace
 
+BIN = Path(sys.executable).parent
 CLOUD = "playbooks/cloud.yml"
 DESTROY = "playbooks/destroy.yml"
 # The machines are records of a double: nobody logs in to them.
@@ -167,6 +170,28 @@ def test_unknown_zone_with_keys_from_ansible_vault(site: Site, cloud: Cloud, tmp
     site.variables["zone"] = "zone-9"
     lines = refused(site, cloud, "-e", f"@{vault}", "--vault-password-file", str(password))
     assert lines == ["unknown zone 'zone-9'; valid: 'zone-1', 'zone-2'"]
+
+
+def test_unknown_zone_with_keys_from_sops(site: Site, cloud: Cloud, tmp_path: Path) -> None:
+    """The account's keys in a file of the inventory that SOPS encrypts, none in the environment: the cloud is asked with them."""
+    identity = pyrage.x25519.Identity.generate()
+    site.inventory = str(tmp_path / "clone" / INVENTORY)
+    shutil.copytree(ROOT / INVENTORY, site.inventory)
+    shutil.copy(ROOT / ".sops.yaml", tmp_path / "clone")
+    keys = Path(site.inventory) / "group_vars/all/keys.sops.yml"
+    content = {f"solid_cloud_{name}": site.environment.pop(f"CLOUDSTACK_{name.upper()}") for name in KEYS}
+    keys.write_text(json.dumps(content))
+    site.environment["SOPS_AGE_RECIPIENTS"] = str(identity.to_public())
+    site.must_run("sops", "encrypt", "--in-place", str(keys))
+    assert not any(value in keys.read_text() for value in content.values())
+
+    refused_by_sops = site.play(CLOUD, *HERE)
+    assert refused_by_sops.status != 0
+    assert cloud.calls == []
+
+    site.environment |= {"SOPS_AGE_KEY": str(identity), "PATH": f"{BIN}:{site.environment['PATH']}"}
+    site.variables["zone"] = "zone-9"
+    assert refused(site, cloud) == ["unknown zone 'zone-9'; valid: 'zone-1', 'zone-2'"]
 
 
 def test_exceeded_quota(site: Site, cloud: Cloud) -> None:

@@ -26,6 +26,28 @@ QUOTAS = {
 
 GIB = 1 << 30
 
+KUBECONFIG = """\
+apiVersion: v1
+clusters:
+- cluster:
+    certificate-authority-data: b2YgdGhlIGNsdXN0ZXI=
+    server: {server}
+  name: kubernetes
+contexts:
+- context:
+    cluster: kubernetes
+    user: kubernetes-admin
+  name: kubernetes-admin@kubernetes
+current-context: kubernetes-admin@kubernetes
+kind: Config
+preferences: {{}}
+users:
+- name: kubernetes-admin
+  user:
+    client-certificate-data: Y2VydGlmaWNhdGU=
+    client-key-data: a2V5LW9mLXRoZS1hZG1pbmlzdHJhdG9y
+"""
+
 
 @dataclass
 class Fault:
@@ -137,6 +159,10 @@ class Cloud:
         self.volumes: Table = {}
         self.clusters: Table = {}
 
+        #: What a Kubernetes cluster of the cloud gives its administrator.
+        self.kubeconfig = KUBECONFIG
+        #: Public addresses to give out before those of the documentation network.
+        self.public_addresses: list[str] = []
         #: Upper bounds by the keys of QUOTAS; absent means unlimited.
         self.limits: dict[str, int] = {}
         #: Hypervisors; strict anti-affinity needs one for each instance of a group.
@@ -210,7 +236,9 @@ class Cloud:
                 raise errors.quota(kind, limit, used[kind], amount)
 
     def next_public_ip(self) -> str:
-        """An address of the documentation network, never given twice."""
+        """An address that was never given before."""
+        if self.public_addresses:
+            return self.public_addresses.pop(0)
         self._addresses_given += 1
         return f"198.51.100.{9 + self._addresses_given}"
 
