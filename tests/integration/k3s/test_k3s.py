@@ -185,14 +185,20 @@ def test_no_way_back(lab: Lab, installed: Run) -> None:
     assert f"etcd does not go back to {OLD}" in back.flat
 
 
-def test_a_configuration_restarts_what_it_changes_and_lost_tokens_are_adopted(lab: Lab, installed: Run) -> None:
+def test_edits_by_hand_are_shown_and_mended_and_lost_tokens_adopted(lab: Lab, installed: Run) -> None:
     assert installed.status == 0
     tokens = {path.name: path.read_text() for path in lab.credentials.glob("*-token")}
     for name in tokens:
         (lab.credentials / name).unlink()
+    # Somebody edits a file by hand: it is shown, and taken back with the next run.
+    lab.on("cp-1", "sed -i 's/^secrets-encryption: true/secrets-encryption: false/' /etc/rancher/k3s/config.yaml")
+    shown = lab.must_play("cluster_k3s.yml", "--limit", "cp-1", "--check", "--diff")
+    assert "-secrets-encryption: false" in shown.output
+    assert "+secrets-encryption: true" in shown.output
     lab.variables["k3s_registries_mirror"] = "https://registry.example.org"
     since = time.time()
     lab.must_play("cluster_k3s.yml", "--limit", "k3s_servers")
+    assert "secrets-encryption: true" in lab.on("cp-1", "cat /etc/rancher/k3s/config.yaml").stdout
     assert lab.events(since) == [(event, name) for name in SERVERS for event in ("stop", "start")]
     registries = yaml.safe_load(lab.on("cp-1", "cat /etc/rancher/k3s/registries.yaml").stdout)
     assert registries == {"mirrors": {"*": {"endpoint": ["https://registry.example.org"]}}}

@@ -58,12 +58,13 @@ class Site:
     variables: dict[str, Any]
     extra: dict[str, Any] = field(default_factory=dict)
     inventory: str = INVENTORY
+    root: Path = ROOT
 
     def run(self, program: str, *arguments: str) -> Play:
         """Run one of Ansible's programs, whatever comes of it."""
         done = subprocess.run(
             [Path(sys.executable).parent / program, *arguments],
-            cwd=ROOT,
+            cwd=self.root,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

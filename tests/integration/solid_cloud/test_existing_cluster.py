@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 TOKEN = "eyJhbGciOi.of-a-service-account"
 CLUSTER = "playbooks/cluster.yml"
+UNINSTALL = """\
+- hosts: cloud_controller
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role: {name: titanium.platform.kubeconfig, tasks_from: uninstall}
+"""
 
 
 class Api(BaseHTTPRequestHandler):
@@ -133,6 +139,25 @@ def test_kubeconfig_from_the_environment(bare_site: Site, cluster: Cluster, form
     assert base64.b64decode(written["clusters"][0]["cluster"]["certificate-authority-data"]).decode() == cluster.ca
     bare_site.must_run("kubectl", "--kubeconfig", str(path), "get", "--raw", "/api")
     assert bare_site.must(CLUSTER).recap("changed") == 0
+
+
+def test_edited_by_hand_and_removed(bare_site: Site, cluster: Cluster, tmp_path: Path) -> None:
+    given(bare_site, cluster)
+    bare_site.must(CLUSTER)
+    path = kubeconfig_of(bare_site)
+    right = path.read_text()
+    path.write_text(right.replace(cluster.url, "https://elsewhere.example:6443"))
+    shown = bare_site.must(CLUSTER, "--check", "--diff")
+    assert shown.recap("changed") == 1
+    assert TOKEN not in shown.output
+    assert bare_site.must(CLUSTER).recap("changed") == 1
+    assert path.read_text() == right
+
+    uninstall = tmp_path / "uninstall.yml"
+    uninstall.write_text(UNINSTALL)
+    assert bare_site.must(str(uninstall)).recap("changed") == 1
+    assert not path.exists()
+    assert bare_site.must(str(uninstall)).recap("changed") == 0
 
 
 def test_neither_terraform_nor_k3s(bare_site: Site, cluster: Cluster, tmp_path: Path) -> None:

@@ -55,6 +55,17 @@ def test_from_nothing_to_nothing(site: Site, cloud: Cloud, workspace: Workspace)
     assert again.recap("changed") == 0, again.output
     assert len(cloud.commands(writing=True)) == before
 
+    # What somebody took away by hand is shown, and comes back.
+    rule = next(key for key, row in cloud.forwards.items() if row["publicport"] == "2221")
+    del cloud.forwards[rule]
+    shown = site.must(CLOUD, "--check", "--diff", *HERE)
+    assert shown.recap("changed") == 1
+    assert "module.firewall[0].cloudstack_port_forward" in shown.output
+    assert "2221" not in {row["publicport"] for row in cloud.forwards.values()}
+    assert site.must(CLOUD, *HERE).recap("changed") == 1
+    assert "2221" in {row["publicport"] for row in cloud.forwards.values()}
+    before = len(cloud.commands(writing=True))
+
     refused = site.play(DESTROY)
     assert refused.status != 0
     assert "Nothing was destroyed. To give everything back but the data volumes" in refused.flat
