@@ -196,8 +196,12 @@ def test_edits_by_hand_are_shown_and_mended_and_lost_tokens_adopted(lab: Lab, in
     assert "-secrets-encryption: false" in shown.output
     assert "+secrets-encryption: true" in shown.output
     lab.variables["k3s_registries_mirror"] = "https://registry.example.org"
+    images = lab.folder / "images.tar"
+    images.write_text("layers")
+    lab.variables["k3s_loaded_images"] = [str(images)]
     since = time.time()
     lab.must_play("cluster_k3s.yml", "--limit", "k3s_servers")
+    assert lab.on("cp-1", "cat /var/lib/rancher/k3s/agent/images/images.tar").stdout == "layers"
     assert "secrets-encryption: true" in lab.on("cp-1", "cat /etc/rancher/k3s/config.yaml").stdout
     assert lab.events(since) == [(event, name) for name in SERVERS for event in ("stop", "start")]
     registries = yaml.safe_load(lab.on("cp-1", "cat /etc/rancher/k3s/registries.yaml").stdout)
