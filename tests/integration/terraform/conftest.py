@@ -131,13 +131,16 @@ class Workspace:
 
 
 @pytest.fixture(scope="session")
-def terraform_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def terraform_config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Terraform's configuration: the mirror with the provider double, nothing else."""
     if shutil.which("terraform") is None:
         pytest.fail(
             "terraform is not on the PATH; mend: https://developer.hashicorp.com/terraform/install (1.10 or newer)"
         )
-    return mirror.build(tmp_path_factory.mktemp("mirror"))
+    folder = tmp_path_factory.mktemp("mirror")
+    config = mirror.build(folder)
+    with mirror.warmed(folder):
+        yield config
 
 
 @pytest.fixture(scope="session")
