@@ -153,7 +153,9 @@ def kubeconfig(config: dict[str, Any]) -> None:
     path.touch()
     path.chmod(int(config.get("write-kubeconfig-mode", "0600"), 8))
     if (CLUSTER / "kubeconfig").exists():
-        path.write_text(re.sub(r"server: https://\S+", f"server: https://127.0.0.1:{PORT}", (CLUSTER / "kubeconfig").read_text()))
+        path.write_text(
+            re.sub(r"server: https://\S+", f"server: https://127.0.0.1:{PORT}", (CLUSTER / "kubeconfig").read_text())
+        )
         return
     path.write_text(
         yaml.safe_dump(

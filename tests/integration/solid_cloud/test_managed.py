@@ -35,7 +35,9 @@ def test_from_nothing_to_nothing(site: Site, cloud: Cloud) -> None:
     assert content["users"][0]["user"]["client-key-data"] == KEY
     assert stat.S_IMODE(kubeconfig.stat().st_mode) == 0o600
     assert KEY not in made.output
-    shown = site.resolved("localhost", "titanium_kubeconfig", "titanium_k3s", "istio_cni_bin_dir", "terraform_inventory")
+    shown = site.resolved(
+        "localhost", "titanium_kubeconfig", "titanium_k3s", "istio_cni_bin_dir", "terraform_inventory"
+    )
     assert shown["terraform_inventory"]["managed_cluster_id"] == cluster["id"]
     assert (shown["titanium_kubeconfig"], shown["titanium_k3s"]) == (str(kubeconfig), False)
     assert shown["istio_cni_bin_dir"] == "/opt/cni/bin"

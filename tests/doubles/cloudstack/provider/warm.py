@@ -13,7 +13,10 @@ import socket
 import sys
 import threading
 import traceback
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: The executable; needs nothing but what Python itself has loaded. What ends it ends the connection, and with it the provider.
 EXECUTABLE = """\
