@@ -139,12 +139,11 @@ def operator(site: Site, cloud: Cloud, lab: Lab, hypervisor: Hypervisor, tmp_pat
     assert address, server
     cloud.public_addresses.append(address[1])
 
-    shutil.copy(lab.doubles / "client_key", site.environment["TITANIUM_SSH_KEY"])
+    for suffix in ("", ".pub"):
+        shutil.copy(lab.doubles / f"client_key{suffix}", site.environment["TITANIUM_SSH_KEY"] + suffix)
     site.environment["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(lab.folder / "ssh")
     site.variables |= {
         "ssh_public_key": (lab.doubles / "client_key.pub").read_text().strip(),
-        # The hosts have no other account.
-        "ssh_user": "root",
         "workers": {"service_offering": "Large Instance", "count": 1, "data_volume_gb": 0},
     }
     forward = lab.folder / "forward"
@@ -159,6 +158,8 @@ def operator(site: Site, cloud: Cloud, lab: Lab, hypervisor: Hypervisor, tmp_pat
     services = ("migrations", "user-service", "auth-service", "blog-service", "api-gateway")
     site.extra = {
         "ansible_python_interpreter": sys.executable,
+        # The hosts have no other account.
+        "ansible_user": "root",
         "ansible_ssh_extra_args": f"-o ProxyCommand='{forward} %p'",
         "titanium_download_mirror": f"file://{tmp_path}/mirror",
         "k3s_checksums": {NEW: {"amd64": doubles.release(releases, NEW)}},
@@ -174,6 +175,8 @@ def operator(site: Site, cloud: Cloud, lab: Lab, hypervisor: Hypervisor, tmp_pat
         "blog_replicas": 1,
         "blog_url": f"http://{address[1]}:{NODE_PORT}",
     }
+    # A machine that does not come would be waited for as long as a real one.
+    site.extra["solid_cloud_wait_timeout"] = 60
     yield site
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", check=False)
 

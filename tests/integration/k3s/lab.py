@@ -148,8 +148,10 @@ class Lab:
         script = [str(HERE / "host.sh"), str(folder), str(self.cluster), str(self.doubles)]
         unshare = ["unshare", "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child"]
         host = self._start(name, [*unshare, "bash", "-c", 'hostname "$1" && shift && exec "$@"', "-", name, *script])
-        link = ["link", "add", f"to-{name}", "type", "veth", "peer", "name", "eth0", "netns", str(host.pid)]
-        for arguments in (link, f"link set to-{name} master lab up".split()):
+        # An interface's name has 15 characters at most.
+        port = f"to-{len(self.hosts)}"
+        link = ["link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", str(host.pid)]
+        for arguments in (link, f"link set {port} master lab up".split()):
             subprocess.run(in_network_of(self.network, "ip", *arguments), check=True)
         for text in ("link set lo up", f"address add {address}/24 dev eth0", "link set eth0 up"):
             subprocess.run(in_network_of(host, "ip", *text.split()), check=True)
