@@ -119,5 +119,5 @@ def test_without_an_istioctl_it_is_not_known_what_the_mesh_runs(offline: Site, t
     offline.environment["ISTIOCTL"] = "/nowhere/istioctl"
     done = offline.play("playbooks/bundle.yml", "-e", f"bundle_file={tmp_path / 'all.bundle'}")
     assert done.status != 0
-    assert "there is no /nowhere/istioctl, so that it is not known what the mesh runs" in done.flat
+    assert "cannot run /nowhere/istioctl, so that it is not known what the mesh runs" in done.flat
     assert not (tmp_path / "all.bundle").exists()
