@@ -134,9 +134,8 @@ def test_life_of_a_kubeconfig(bare_site: Site, cluster: Cluster, tmp_path: Path)
     assert written["clusters"][0]["cluster"]["server"] == cluster.url
     assert base64.b64decode(written["clusters"][0]["cluster"]["certificate-authority-data"]).decode() == cluster.ca
     bare_site.must_run("kubectl", "--kubeconfig", str(path), "get", "--raw", "/api")
-    assert bare_site.must(CLUSTER).recap("changed") == 0
 
-    # The certificate in other forms that such files have is the same one.
+    # A second run changes nothing, also with the certificate in other forms that such files have.
     for form in (base64.b64encode(cluster.ca.encode()).decode(), cluster.ca.replace("\n", "\\n")):
         given(bare_site, cluster, K8S_CA_CERT=form)
         assert bare_site.must(CLUSTER).recap("changed") == 0
@@ -154,7 +153,6 @@ def test_life_of_a_kubeconfig(bare_site: Site, cluster: Cluster, tmp_path: Path)
     uninstall.write_text(UNINSTALL)
     assert bare_site.must(str(uninstall)).recap("changed") == 1
     assert not path.exists()
-    assert bare_site.must(str(uninstall)).recap("changed") == 0
 
 
 def test_neither_terraform_nor_k3s(bare_site: Site, cluster: Cluster, tmp_path: Path) -> None:
