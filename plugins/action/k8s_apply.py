@@ -16,6 +16,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.titanium.platform.plugins.module_utils.apply.drift import rows
+from ansible_collections.titanium.platform.plugins.module_utils.apply.manifest import parse
 from ansible_collections.titanium.platform.plugins.module_utils.apply.progress import VARIABLE
 
 _INTERVAL = 0.5
@@ -88,7 +89,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 def _objects(source: Any) -> list[dict[str, Any]]:
     """Return the objects of a definition: a dictionary, YAML text, or a list of either."""
     if isinstance(source, str):
-        return [item for item in yaml.safe_load_all(source) if item]
+        # Ansible's own kind of string is none that YAML's loader knows.
+        return [item for item in parse(str(source)) if item]
     if isinstance(source, list):
         return [item for part in source for item in _objects(part)]
     # As plain data: Ansible's own types are none that YAML knows.

@@ -66,7 +66,7 @@ import difflib
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import yaml
 from ansible.errors import AnsibleLookupError
@@ -169,6 +169,40 @@ def image(entry: dict[str, Any], registry: str = "") -> str:
     tag = f":{entry['tag']}" if entry.get("tag") else ""
     digest = f"@{entry['digest']}" if entry.get("digest") else ""
     return f"{repository}{tag}{digest}"
+
+
+def downloads(lock: Any, name: str, architectures: list[str], mirror: str = "") -> list[dict[str, str]]:
+    """Return what an entry of ``downloads`` has to be fetched: one file, or one for each architecture.
+
+    Parameters:
+        lock: the lock file's content.
+        name: the entry.
+        architectures: those that are wanted of an entry that tells them apart.
+        mirror: replaces the origin, unless empty.
+
+    Returns:
+        For each file ``url``, ``sha256``, and as ``path`` where a mirror has it: its origin's host and path, as the URL means them.
+
+    Raises:
+        LookupError: there is no such entry, or nothing of it for an architecture.
+    """
+    entry = resolve(lock, f"downloads.{name}")
+    if "url" in entry:
+        found = [entry]
+    else:
+        known = {key: value for key, value in entry.items() if isinstance(value, dict) and "url" in value}
+        if missing := [architecture for architecture in architectures if architecture not in known]:
+            raise LookupError(
+                f"lock.yml has no downloads.{name} for {', '.join(missing)}; there is {', '.join(known) or 'none'}"
+            )
+        found = [known[architecture] for architecture in architectures]
+    return [{"url": mirrored(f["url"], mirror), "sha256": str(f["sha256"]), "path": place(f["url"])} for f in found]
+
+
+def place(url: str) -> str:
+    """Return the path below a mirror's folder of what is at ``url``."""
+    parts = urlsplit(url)
+    return unquote(f"{parts.netloc}{parts.path}")
 
 
 def mirrored(url: str, mirror: str = "") -> str:

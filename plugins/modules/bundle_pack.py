@@ -40,8 +40,19 @@ options:
     elements: path
     default: []
   downloads:
-    description: A folder with files by their origin, C(host/path).
-    type: path
+    description: Files that were downloaded.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Where a mirror has it, C(host/path).
+        type: str
+        required: true
+      file:
+        description: The file.
+        type: path
+        required: true
   manifests:
     description: A folder with rendered manifests.
     type: path
@@ -102,9 +113,9 @@ def sources(parameters: dict[str, Any]) -> dict[str, Path]:
     found = {f"images/{Path(image['archive']).name}": Path(image["archive"]) for image in parameters["images"]}
     for folder in map(Path, parameters["programs"]):
         found |= {f"bin/{folder.parent.name}/{folder.name}/{file.relative_to(folder)}": file for file in below(folder)}
-    for kind in ("downloads", "manifests"):
-        if folder := parameters[kind]:
-            found |= {f"{kind}/{file.relative_to(folder)}": file for file in below(Path(folder))}
+    found |= {f"downloads/{download['path']}": Path(download["file"]) for download in parameters["downloads"]}
+    if folder := parameters["manifests"]:
+        found |= {f"manifests/{file.relative_to(folder)}": file for file in below(Path(folder))}
     return found
 
 
@@ -139,13 +150,14 @@ def present(path: Path) -> str:
 def main() -> None:
     """Entry point."""
     image = {"reference": {"type": "str", "required": True}, "archive": {"type": "path", "required": True}}
+    download = {"path": {"type": "str", "required": True}, "file": {"type": "path", "required": True}}
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
             "platform": {"type": "str", "required": True},
             "images": {"type": "list", "elements": "dict", "required": True, "options": image},
             "programs": {"type": "list", "elements": "path", "default": []},
-            "downloads": {"type": "path"},
+            "downloads": {"type": "list", "elements": "dict", "default": [], "options": download},
             "manifests": {"type": "path"},
         },
         supports_check_mode=True,
@@ -153,13 +165,14 @@ def main() -> None:
     parameters = module.params
     target = Path(parameters["path"])
     missing = [i["archive"] for i in parameters["images"] if not Path(i["archive"]).is_file()]
+    missing += [d["file"] for d in parameters["downloads"] if not Path(d["file"]).is_file()]
     missing += [folder for folder in parameters["programs"] if not below(Path(folder))]
     if missing and module.check_mode:
         module.exit_json(
             changed=True, diff={"before": "", "after": "".join(f"{name}, to be made\n" for name in missing)}
         )
     if missing:
-        module.fail_json(msg=f"{', '.join(missing)} is not there; build or pull it first")
+        module.fail_json(msg=f"{', '.join(missing)} is not there; build, pull or download it first")
     try:
         files = sources(parameters)
         index = index_of(parameters, files)

@@ -97,12 +97,16 @@ def running_proxies() -> int:
     )
 
 
+def newest_istioctl() -> Path:
+    """Return the newest istioctl that was built."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "titanium/bin/istio"
+    return max(cache.glob("*/istioctl"), key=lambda path: path.stat().st_mtime)
+
+
 def istioctl(*arguments: str) -> str:
     """Run the newest istioctl that was built and return what it printed."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "titanium/bin/istio"
-    newest = max(cache.glob("*/istioctl"), key=lambda path: path.stat().st_mtime)
     process = subprocess.run(
-        [newest, *arguments],
+        [newest_istioctl(), *arguments],
         env={**os.environ, "KUBECONFIG": str(KUBECONFIG)},
         capture_output=True,
         text=True,

@@ -201,9 +201,14 @@ def _documents(definition: Any, src: Iterable[str], problems: list[str]) -> Iter
             yield from _unfold(entry, where)
 
 
+def parse(text: str) -> Iterator[Any]:
+    """Yield the documents of a YAML text as Kubernetes means them: `=`, a date and the like are texts."""
+    yield from yaml.load_all(text, Loader=_Loader)
+
+
 def _parse(text: str, where: str, problems: list[str]) -> Iterator[tuple[Any, str]]:
     try:
-        for number, document in enumerate(yaml.load_all(text, Loader=_Loader), 1):
+        for number, document in enumerate(parse(text), 1):
             if document is not None:
                 yield from _unfold(document, f"document {number}{where}")
     except yaml.MarkedYAMLError as error:

@@ -88,6 +88,11 @@ class Api:
             if len(rows) < 500:
                 return found
 
+    def row(self, command: str, key: str, **params: str) -> dict[str, Any]:
+        """What a command that reads one thing tells of it. Raises Problem."""
+        found: dict[str, Any] = self._call(command, **params).get(key, {})
+        return found
+
     def _call(self, command: str, **params: str) -> dict[str, Any]:
         values = {**params, "command": command, "response": "json", "apiKey": self.api_key}
         unsigned = "&".join(f"{name}={quote(values[name], safe='*')}" for name in sorted(values)).lower()
@@ -309,6 +314,15 @@ def show(catalogue: Catalogue) -> None:
             print(f"{kind} '{row['name']}'{size}")
 
 
+def connect(timeout: float) -> Api:
+    """The cloud that the environment names. Raises Problem when it names none."""
+    absent = [name for name in VARIABLES if not os.environ.get(name)]
+    if absent:
+        raise Problem(f"not set in the environment: {', '.join(absent)}; the cloud's console gives address and keys")
+    url, api_key, secret_key = (os.environ[name] for name in VARIABLES)
+    return Api(url, api_key, secret_key, timeout)
+
+
 def run() -> list[str]:
     """Do what the command line asks for. Returns the problems found; raises Problem when nothing can be checked."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -319,11 +333,7 @@ def run() -> list[str]:
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds to wait for an answer (10)")
     options = parser.parse_args()
 
-    absent = [name for name in VARIABLES if not os.environ.get(name)]
-    if absent:
-        raise Problem(f"not set in the environment: {', '.join(absent)}; the cloud's console gives address and keys")
-    url, api_key, secret_key = (os.environ[name] for name in VARIABLES)
-    api = Api(url, api_key, secret_key, options.timeout)
+    api = connect(options.timeout)
     catalogue = Catalogue(api)
     catalogue.rows("zone")
     if options.list:

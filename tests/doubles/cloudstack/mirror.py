@@ -8,9 +8,18 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.doubles.cloudstack.provider import warm
+from tests.harness.processes import Process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[3]
+SOCKET = "warm.sock"
 #: Terraform must take any of these; the second stands for the release after 0.6.
 VERSIONS = ("0.6.0", "0.7.0")
 
@@ -40,13 +49,7 @@ def environment() -> Path:
 def build(folder: Path, versions: tuple[str, ...] = VERSIONS) -> Path:
     """Put a mirror into the folder. Returns the Terraform CLI configuration (TF_CLI_CONFIG_FILE) that uses it alone."""
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    script = (
-        f"#!{environment()}/bin/python\n"
-        "import sys\n"
-        f"sys.path.insert(0, {str(ROOT)!r})\n"
-        "from tests.doubles.cloudstack.provider.plugin import main\n"
-        "main()\n"
-    )
+    script = warm.executable(environment() / "bin/python", ROOT, folder / SOCKET)
     for version in versions:
         target = folder / "mirror/registry.terraform.io/cloudstack/cloudstack" / version
         target = target / f"{platform.system().lower()}_{machine}"
@@ -62,3 +65,16 @@ def build(folder: Path, versions: tuple[str, ...] = VERSIONS) -> Path:
         "}\n"
     )
     return config
+
+
+@contextmanager
+def warmed(folder: Path) -> Iterator[None]:
+    """Have the providers of that mirror start quickly while the context lasts."""
+    command = [str(environment() / "bin/python"), "-m", warm.__name__, str(folder / SOCKET)]
+    process = Process("provider double", command, folder / "warm.log", cwd=ROOT)
+    process.start()
+    try:
+        process.wait_until((folder / SOCKET).exists, 30)
+        yield
+    finally:
+        process.kill()

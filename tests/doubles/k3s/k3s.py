@@ -1,7 +1,8 @@
 """k3s as far as an installer sees it: servers and agents that join, a kubectl that knows nodes, snapshots of etcd.
 
-What etcd would hold lies in /cluster, a folder that all nodes of a test share. As the real one it refuses unknown settings,
-files that are missing or malformed, kernel settings that the kubelet would refuse, and wrong tokens.
+What etcd would hold lies in /cluster, a folder that all nodes of a test share; a kubeconfig there, of a real cluster, is what the
+administrator gets. As the real one it refuses unknown settings, files that are missing or malformed, kernel settings that the
+kubelet would refuse, and wrong tokens.
 """
 
 from __future__ import annotations
@@ -151,6 +152,11 @@ def kubeconfig(config: dict[str, Any]) -> None:
     path = CONF / "k3s.yaml"
     path.touch()
     path.chmod(int(config.get("write-kubeconfig-mode", "0600"), 8))
+    if (CLUSTER / "kubeconfig").exists():
+        path.write_text(
+            re.sub(r"server: https://\S+", f"server: https://127.0.0.1:{PORT}", (CLUSTER / "kubeconfig").read_text())
+        )
+        return
     path.write_text(
         yaml.safe_dump(
             {

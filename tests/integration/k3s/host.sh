@@ -21,6 +21,8 @@ mount --bind "$folder/upper" "$root/run/written"
 
 install -m 755 "$doubles/systemctl" "$root/usr/bin/systemctl"
 install -m 755 "$doubles/sysctl" "$root/usr/sbin/sysctl"
+# What a cloud's images bring along, where the laboratory stands for one.
+[[ ! -e $doubles/cloud-init ]] || install -m 755 "$doubles/cloud-init" "$root/usr/bin/cloud-init"
 install -d -m 700 "$root/run/ssh"
 install -m 600 "$doubles"/{host_key,authorized_keys} "$root/run/ssh"
 cat >"$root/run/ssh/sshd_config" <<END

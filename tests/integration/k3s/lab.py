@@ -68,12 +68,15 @@ class Lab:
     agents: list[str]
     variables: dict[str, Any] = field(default_factory=dict)
     extra_hosts: list[str] = field(default_factory=list)
+    #: The network's own address; those of the hosts begin at .10.
+    gateway: str = "10.99.0.1"
 
     def __post_init__(self) -> None:
         """Lay out the folders; nothing runs yet."""
         self.stack = ExitStack()
         self.hosts: dict[str, Process] = {}
-        self.addresses = {name: f"10.99.0.{10 + number}" for number, name in enumerate(self.all_hosts)}
+        self.network_prefix = self.gateway.rpartition(".")[0]
+        self.addresses = {name: f"{self.network_prefix}.{10 + number}" for number, name in enumerate(self.all_hosts)}
         self.cluster = self.folder / "cluster"
         self.credentials = self.folder / "credentials"
         self.kubeconfig = self.folder / "kubeconfig"
@@ -98,12 +101,12 @@ class Lab:
             for arguments in (
                 "link set lo up",
                 "link add lab type bridge",
-                "address add 10.99.0.1/24 dev lab",
+                f"address add {self.gateway}/24 dev lab",
                 "link set lab up",
             ):
                 subprocess.run([*ip, *arguments.split()], check=True)
-            for name in self.all_hosts:
-                self._host(name)
+            for name, address in self.addresses.items():
+                self.boot(name, address)
             for name in self.all_hosts:
                 self.hosts[name].wait_until(lambda name=name: self._answers(name), 30)  # type: ignore[misc]
         except BaseException:
@@ -124,7 +127,7 @@ class Lab:
             path = self.doubles / name
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", path], check=True)
         shutil.copy(self.doubles / "client_key.pub", self.doubles / "authorized_keys")
-        known = f"10.99.0.* {(self.doubles / 'host_key.pub').read_text()}"
+        known = f"{self.network_prefix}.* {(self.doubles / 'host_key.pub').read_text()}"
         (self.doubles / "known_hosts").write_text(known)
         for name in ("systemctl", "sysctl"):
             (self.doubles / name).write_bytes(doubles.program(name))
@@ -138,18 +141,21 @@ class Lab:
         process.wait_until(lambda: Path(f"/proc/{process.pid}/ns/net").readlink() != ours, 10)
         return process
 
-    def _host(self, name: str) -> None:
+    def boot(self, name: str, address: str) -> None:
+        """Start a host of that name and address; it answers a moment later."""
         folder = self.folder / "hosts" / name
         folder.mkdir(parents=True)
         script = [str(HERE / "host.sh"), str(folder), str(self.cluster), str(self.doubles)]
         unshare = ["unshare", "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child"]
         host = self._start(name, [*unshare, "bash", "-c", 'hostname "$1" && shift && exec "$@"', "-", name, *script])
-        link = ["link", "add", f"to-{name}", "type", "veth", "peer", "name", "eth0", "netns", str(host.pid)]
-        for arguments in (link, f"link set to-{name} master lab up".split()):
+        # An interface's name has 15 characters at most.
+        port = f"to-{len(self.hosts)}"
+        link = ["link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", str(host.pid)]
+        for arguments in (link, f"link set {port} master lab up".split()):
             subprocess.run(in_network_of(self.network, "ip", *arguments), check=True)
-        for text in ("link set lo up", f"address add {self.addresses[name]}/24 dev eth0", "link set eth0 up"):
+        for text in ("link set lo up", f"address add {address}/24 dev eth0", "link set eth0 up"):
             subprocess.run(in_network_of(host, "ip", *text.split()), check=True)
-        self.hosts[name] = host
+        self.addresses[name], self.hosts[name] = address, host
 
     def _answers(self, name: str) -> bool:
         return self.on(name, "true", check=False).returncode == 0

@@ -57,12 +57,14 @@ class Site:
     environment: dict[str, str]
     variables: dict[str, Any]
     extra: dict[str, Any] = field(default_factory=dict)
+    inventory: str = INVENTORY
+    root: Path = ROOT
 
     def run(self, program: str, *arguments: str) -> Play:
         """Run one of Ansible's programs, whatever comes of it."""
         done = subprocess.run(
             [Path(sys.executable).parent / program, *arguments],
-            cwd=ROOT,
+            cwd=self.root,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -81,7 +83,7 @@ class Site:
     def play(self, playbook: str, *arguments: str) -> Play:
         """Run a playbook, whatever comes of it."""
         extra = {"solid_cloud_variables": self.variables, **self.extra}
-        return self.run("ansible-playbook", "-i", INVENTORY, playbook, "-e", json.dumps(extra), *arguments)
+        return self.run("ansible-playbook", "-i", self.inventory, playbook, "-e", json.dumps(extra), *arguments)
 
     def must(self, playbook: str, *arguments: str) -> Play:
         """Run a playbook, which must succeed."""
@@ -91,7 +93,7 @@ class Site:
 
     def listed(self) -> dict[str, Any]:
         """What ansible-inventory lists."""
-        output = self.must_run("ansible-inventory", "-i", INVENTORY, "--list").output
+        output = self.must_run("ansible-inventory", "-i", self.inventory, "--list").output
         # What a plugin brings is data, never a template; the list marks it so.
         inventory: dict[str, Any] = json.loads(output, object_hook=lambda found: found.get("__ansible_unsafe", found))
         return inventory
@@ -100,7 +102,7 @@ class Site:
         """Variables of a host as its tasks see them."""
         wanted = ", ".join(f"'{name}': {name}" for name in names)
         shown = self.must_run(
-            "ansible", "-i", INVENTORY, host, "-m", "ansible.builtin.debug", "-a", f"msg={{{{ {{{wanted}}} }}}}"
+            "ansible", "-i", self.inventory, host, "-m", "ansible.builtin.debug", "-a", f"msg={{{{ {{{wanted}}} }}}}"
         )
         variables: dict[str, Any] = json.loads(shown.output.split("=>", 1)[1])["msg"]
         return variables

@@ -118,6 +118,7 @@ def test_life_of_a_volume(machine: Machine) -> None:
     os.truncate(machine.folder / "volume", 128 * MIB)
     run("losetup", "--set-capacity", machine.device)
     run("e2fsck", "-f", "-p", machine.device)
+    assert machine.must("--check").recap("changed") > 0, "what somebody unmounted by hand is seen"
     machine.must()
     assert machine.size() > 1.5 * before
     assert (machine.path / "data").read_text() == "kept"

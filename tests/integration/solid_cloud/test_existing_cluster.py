@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 TOKEN = "eyJhbGciOi.of-a-service-account"
 CLUSTER = "playbooks/cluster.yml"
+UNINSTALL = """\
+- hosts: cloud_controller
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role: {name: titanium.platform.kubeconfig, tasks_from: uninstall}
+"""
 
 
 class Api(BaseHTTPRequestHandler):
@@ -115,12 +121,8 @@ def given(site: Site, cluster: Cluster, **other: str) -> None:
     site.environment |= {"K8S_API_SERVER": cluster.url, "K8S_TOKEN": TOKEN, "K8S_CA_CERT": cluster.ca, **other}
 
 
-@pytest.mark.parametrize("form", ["pem", "base64", "one line"])
-def test_kubeconfig_from_the_environment(bare_site: Site, cluster: Cluster, form: str) -> None:
-    encoded = base64.b64encode(cluster.ca.encode()).decode()
-    forms = {"pem": cluster.ca, "base64": encoded, "one line": cluster.ca.replace("\n", "\\n")}
-    given(bare_site, cluster, K8S_CA_CERT=forms[form])
-
+def test_life_of_a_kubeconfig(bare_site: Site, cluster: Cluster, tmp_path: Path) -> None:
+    given(bare_site, cluster)
     assert bare_site.must(CLUSTER, "--check").recap("changed") > 0
     assert not kubeconfig_of(bare_site).exists()
     first = bare_site.must(CLUSTER, "--diff")
@@ -132,7 +134,25 @@ def test_kubeconfig_from_the_environment(bare_site: Site, cluster: Cluster, form
     assert written["clusters"][0]["cluster"]["server"] == cluster.url
     assert base64.b64decode(written["clusters"][0]["cluster"]["certificate-authority-data"]).decode() == cluster.ca
     bare_site.must_run("kubectl", "--kubeconfig", str(path), "get", "--raw", "/api")
-    assert bare_site.must(CLUSTER).recap("changed") == 0
+
+    # A second run changes nothing, also with the certificate in other forms that such files have.
+    for form in (base64.b64encode(cluster.ca.encode()).decode(), cluster.ca.replace("\n", "\\n")):
+        given(bare_site, cluster, K8S_CA_CERT=form)
+        assert bare_site.must(CLUSTER).recap("changed") == 0
+
+    # What somebody edits by hand is shown, and mended.
+    right = path.read_text()
+    path.write_text(right.replace(cluster.url, "https://elsewhere.example:6443"))
+    shown = bare_site.must(CLUSTER, "--check", "--diff")
+    assert shown.recap("changed") == 1
+    assert TOKEN not in shown.output
+    assert bare_site.must(CLUSTER).recap("changed") == 1
+    assert path.read_text() == right
+
+    uninstall = tmp_path / "uninstall.yml"
+    uninstall.write_text(UNINSTALL)
+    assert bare_site.must(str(uninstall)).recap("changed") == 1
+    assert not path.exists()
 
 
 def test_neither_terraform_nor_k3s(bare_site: Site, cluster: Cluster, tmp_path: Path) -> None:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyrage
 import pytest
 
 from tests.doubles.cloudstack.api.cloud import Fault
 from tests.integration.solid_cloud.conftest import INVENTORY
-from tests.integration.terraform.conftest import SECRET_KEY
+from tests.integration.terraform.conftest import ROOT, SECRET_KEY
 from tests.integration.terraform.test_errors import unused_port
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.doubles.cloudstack.api.cloud import Cloud
     from tests.integration.solid_cloud.conftest import Play, Site
     from tests.integration.terraform.conftest import Workspace
 
+BIN = Path(sys.executable).parent
 CLOUD = "playbooks/cloud.yml"
 DESTROY = "playbooks/destroy.yml"
 # The machines are records of a double: nobody logs in to them.
@@ -51,6 +55,17 @@ def test_from_nothing_to_nothing(site: Site, cloud: Cloud, workspace: Workspace)
     again = site.must(CLOUD, *HERE)
     assert again.recap("changed") == 0, again.output
     assert len(cloud.commands(writing=True)) == before
+
+    # What somebody took away by hand is shown, and comes back.
+    rule = next(key for key, row in cloud.forwards.items() if row["publicport"] == "2221")
+    del cloud.forwards[rule]
+    shown = site.must(CLOUD, "--check", "--diff", *HERE)
+    assert shown.recap("changed") == 1
+    assert re.search(r'^\+ +"public_port": 2221', shown.output, re.MULTILINE), shown.output
+    assert "2221" not in {row["publicport"] for row in cloud.forwards.values()}
+    assert site.must(CLOUD, *HERE).recap("changed") == 1
+    assert "2221" in {row["publicport"] for row in cloud.forwards.values()}
+    before = len(cloud.commands(writing=True))
 
     refused = site.play(DESTROY)
     assert refused.status != 0
@@ -167,6 +182,30 @@ def test_unknown_zone_with_keys_from_ansible_vault(site: Site, cloud: Cloud, tmp
     site.variables["zone"] = "zone-9"
     lines = refused(site, cloud, "-e", f"@{vault}", "--vault-password-file", str(password))
     assert lines == ["unknown zone 'zone-9'; valid: 'zone-1', 'zone-2'"]
+
+
+def test_unknown_zone_with_keys_from_sops(site: Site, cloud: Cloud, tmp_path: Path) -> None:
+    """The account's keys in a file of the inventory that SOPS encrypts, none in the environment: the cloud is asked with them."""
+    identity = pyrage.x25519.Identity.generate()
+    site.inventory = str(tmp_path / "clone" / INVENTORY)
+    shutil.copytree(ROOT / INVENTORY, site.inventory)
+    shutil.copy(ROOT / ".sops.yaml", tmp_path / "clone")
+    keys = Path(site.inventory) / "group_vars/all/keys.sops.yml"
+    content = {f"solid_cloud_{name}": site.environment.pop(f"CLOUDSTACK_{name.upper()}") for name in KEYS}
+    keys.write_text(json.dumps(content))
+    site.environment["SOPS_AGE_RECIPIENTS"] = str(identity.to_public())
+    site.must_run("sops", "encrypt", "--in-place", str(keys))
+    assert not any(value in keys.read_text() for value in content.values())
+
+    site.environment["PATH"] = f"{BIN}:{site.environment['PATH']}"
+    unread = site.play(CLOUD, *HERE)
+    assert unread.status != 0
+    assert "keys.sops.yml" in unread.flat
+    assert cloud.calls == []
+
+    site.environment["SOPS_AGE_KEY"] = str(identity)
+    site.variables["zone"] = "zone-9"
+    assert refused(site, cloud) == ["unknown zone 'zone-9'; valid: 'zone-1', 'zone-2'"]
 
 
 def test_exceeded_quota(site: Site, cloud: Cloud) -> None:

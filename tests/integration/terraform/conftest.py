@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,13 +132,16 @@ class Workspace:
 
 
 @pytest.fixture(scope="session")
-def terraform_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def terraform_config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Terraform's configuration: the mirror with the provider double, nothing else."""
     if shutil.which("terraform") is None:
         pytest.fail(
             "terraform is not on the PATH; mend: https://developer.hashicorp.com/terraform/install (1.10 or newer)"
         )
-    return mirror.build(tmp_path_factory.mktemp("mirror"))
+    folder = tmp_path_factory.mktemp("mirror")
+    config = mirror.build(folder)
+    with mirror.warmed(folder):
+        yield config
 
 
 @pytest.fixture(scope="session")
@@ -173,18 +177,24 @@ def cloud() -> Cloud:
     return Cloud("key-of-the-account", SECRET_KEY)
 
 
-@pytest.fixture
-def workspace(initialised: Path, terraform_config: Path, cloud: Cloud, tmp_path: Path) -> Iterator[Workspace]:
-    """A working copy that is connected to the cloud."""
-    folder = tmp_path / "terraform"
-    shutil.copytree(initialised, folder, symlinks=True)
+@contextmanager
+def connected(source: Path, config: Path, cloud: Cloud, folder: Path) -> Iterator[Workspace]:
+    """A working copy of `source` that is connected to the cloud while the context lasts."""
+    shutil.copytree(source, folder / "terraform", symlinks=True)
     with serve(cloud) as url:
         yield Workspace(
-            folder,
+            folder / "terraform",
             {
-                **clean_environment(terraform_config),
+                **clean_environment(config),
                 "CLOUDSTACK_API_URL": url,
                 "CLOUDSTACK_API_KEY": cloud.api_key,
                 "CLOUDSTACK_SECRET_KEY": cloud.secret_key,
             },
         )
+
+
+@pytest.fixture
+def workspace(initialised: Path, terraform_config: Path, cloud: Cloud, tmp_path: Path) -> Iterator[Workspace]:
+    """A working copy that is connected to the cloud."""
+    with connected(initialised, terraform_config, cloud, tmp_path) as made:
+        yield made

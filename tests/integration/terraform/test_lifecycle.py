@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,12 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from tests.doubles.cloudstack.api.cloud import GIB, Cloud, Fault
-from tests.integration.terraform.conftest import ENVIRONMENT, PUBLIC_KEY, ROOT, SECRET_KEY
+from tests.integration.terraform.conftest import ENVIRONMENT, PUBLIC_KEY, ROOT, SECRET_KEY, connected
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from tests.integration.terraform.conftest import Workspace
 
 CONTRACT = json.loads((ROOT / "terraform" / ENVIRONMENT / "inventory.schema.json").read_text())
@@ -26,6 +30,26 @@ def open_ports(cloud: Cloud) -> dict[str, set[int]]:
     for rule in cloud.firewall_rules.values():
         ports.setdefault(rule["cidrlist"], set()).update(range(rule["startport"], rule["endport"] + 1))
     return ports
+
+
+@pytest.fixture(scope="module")
+def made(
+    initialised: Path, terraform_config: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, Cloud]]:
+    """A cluster that was made once: Terraform's state of it, and the cloud that has it."""
+    cloud = Cloud("key-of-the-account", SECRET_KEY)
+    with connected(initialised, terraform_config, cloud, tmp_path_factory.mktemp("made")) as workspace:
+        workspace.must_apply()
+        yield workspace.root / "terraform.tfstate", cloud
+
+
+@pytest.fixture
+def cluster(made: tuple[Path, Cloud], workspace: Workspace, cloud: Cloud) -> Workspace:
+    """That cluster, as if the test had made it."""
+    state, original = made
+    shutil.copy(state, workspace.root)
+    cloud.become(original)
+    return workspace
 
 
 def test_from_nothing_to_nothing(workspace: Workspace, cloud: Cloud) -> None:
@@ -81,14 +105,13 @@ def assert_contract(workspace: Workspace, cloud: Cloud) -> None:
     assert "PRIVATE KEY" not in everything
 
 
-def test_change_in_place_touches_only_what_changed(workspace: Workspace, cloud: Cloud) -> None:
-    workspace.must_apply()
+def test_change_in_place_touches_only_what_changed(cluster: Workspace, cloud: Cloud) -> None:
     ids = {vm["name"]: vm["id"] for vm in cloud.instances.values()}
-    workspace.variables["workers"] = {"service_offering": "Medium Instance", "data_volume_gb": 80}
-    workspace.variables["admin_cidrs"] = ["203.0.113.0/24", "192.0.2.7/32"]
+    cluster.variables["workers"] = {"service_offering": "Medium Instance", "data_volume_gb": 80}
+    cluster.variables["admin_cidrs"] = ["203.0.113.0/24", "192.0.2.7/32"]
     cloud.calls.clear()
 
-    workspace.must_apply()
+    cluster.must_apply()
 
     assert {vm["name"]: vm["id"] for vm in cloud.instances.values()} == ids
     assert cloud.named(cloud.instances, "titanium-worker-2")["serviceofferingname"] == "Medium Instance"
@@ -98,7 +121,7 @@ def test_change_in_place_touches_only_what_changed(workspace: Workspace, cloud: 
     assert all(vm["state"] == "Running" for vm in cloud.instances.values())
     assert open_ports(cloud)["192.0.2.7/32,203.0.113.0/24"] == {6443, 2201, 2221, 2222}
     assert open_ports(cloud)["0.0.0.0/0"] == {80, 443}
-    workspace.must_be_settled()
+    cluster.must_be_settled()
 
 
 def test_nodes_are_added_and_removed_without_touching_others(workspace: Workspace, cloud: Cloud) -> None:
@@ -117,13 +140,12 @@ def test_nodes_are_added_and_removed_without_touching_others(workspace: Workspac
     assert len(cloud.forwards) == 3
 
 
-def test_replaced_node_gets_its_data_back(workspace: Workspace, cloud: Cloud) -> None:
-    workspace.must_apply()
+def test_replaced_node_gets_its_data_back(cluster: Workspace, cloud: Cloud) -> None:
     volume = cloud.named(cloud.volumes, "titanium-worker-1-data")["id"]
     old = cloud.named(cloud.instances, "titanium-worker-1")["id"]
     other = cloud.named(cloud.instances, "titanium-worker-2")["id"]
 
-    workspace.must_apply('-replace=module.compute[0].cloudstack_instance.node["titanium-worker-1"]')
+    cluster.must_apply('-replace=module.compute[0].cloudstack_instance.node["titanium-worker-1"]')
 
     new = cloud.named(cloud.instances, "titanium-worker-1")["id"]
     assert new != old
@@ -131,22 +153,20 @@ def test_replaced_node_gets_its_data_back(workspace: Workspace, cloud: Cloud) ->
     assert cloud.volumes[volume]["virtualmachineid"] == new
     assert new in cloud.named(cloud.balancers, "titanium-web-80")["_members"]
     assert old not in {forward["virtualmachineid"] for forward in cloud.forwards.values()}
-    workspace.must_be_settled()
+    cluster.must_be_settled()
 
 
-def test_another_template_replaces_instances_and_new_first_boot_text_does_not(workspace: Workspace) -> None:
-    workspace.must_apply()
-    workspace.variables["ssh_user"] = "admin"
-    assert workspace.planned() == {}, "cloud-init reads it at first boot only"
-    workspace.variables["template"] = "Debian 12"
-    plan = workspace.planned()
+def test_another_template_replaces_instances_and_new_first_boot_text_does_not(cluster: Workspace) -> None:
+    cluster.variables["ssh_user"] = "admin"
+    assert cluster.planned() == {}, "cloud-init reads it at first boot only"
+    cluster.variables["template"] = "Debian 12"
+    plan = cluster.planned()
     assert len(plan["delete+create"]) == 3
     assert all("cloudstack_instance.node" in address for address in plan["delete+create"])
     assert "delete" not in plan
 
 
-def test_rules_opened_by_hand_are_closed_again(workspace: Workspace, cloud: Cloud) -> None:
-    workspace.must_apply()
+def test_rules_opened_by_hand_are_closed_again(cluster: Workspace, cloud: Cloud) -> None:
     address = next(iter(cloud.addresses))
     cloud.firewall_rules["by-hand"] = {
         "id": "by-hand",
@@ -157,8 +177,8 @@ def test_rules_opened_by_hand_are_closed_again(workspace: Workspace, cloud: Clou
         "endport": 22,
         "state": "Active",
     }
-    assert workspace.planned() == {"update": ["module.firewall[0].cloudstack_firewall.this"]}
-    workspace.must_apply()
+    assert cluster.planned() == {"update": ["module.firewall[0].cloudstack_firewall.this"]}
+    cluster.must_apply()
     assert "by-hand" not in cloud.firewall_rules
     assert len(cloud.firewall_rules) == 6
 
@@ -217,45 +237,42 @@ def test_volume_that_was_not_attached_is_never_made_anew(workspace: Workspace, c
     assert all("virtualmachineid" in volume for volume in cloud.volumes.values())
 
 
-def test_failed_change_is_resumed(workspace: Workspace, cloud: Cloud) -> None:
-    workspace.must_apply()
-    workspace.variables["workers"] = {"service_offering": "Medium Instance"}
+def test_failed_change_is_resumed(cluster: Workspace, cloud: Cloud) -> None:
+    cluster.variables["workers"] = {"service_offering": "Medium Instance"}
     cloud.faults.append(Fault("changeServiceForVirtualMachine", 530, "Internal error"))
-    assert workspace.apply().status == 1
-    workspace.must_apply()
+    assert cluster.apply().status == 1
+    cluster.must_apply()
     assert {vm["serviceofferingname"] for vm in cloud.instances.values()} == {"Medium Instance"}
     assert {vm["state"] for vm in cloud.instances.values()} == {"Running"}
 
 
-def test_failed_destroy_is_resumed(workspace: Workspace, cloud: Cloud) -> None:
-    workspace.allow_deleting_data()
-    workspace.must_apply()
+def test_failed_destroy_is_resumed(cluster: Workspace, cloud: Cloud) -> None:
+    cluster.allow_deleting_data()
     cloud.faults.append(Fault("destroyVirtualMachine", 530, "Internal error", in_job=True))
-    assert workspace.destroy().status == 1
-    assert workspace.addresses(), "what is left is still known"
-    assert workspace.destroy().status == 0
+    assert cluster.destroy().status == 1
+    assert cluster.addresses(), "what is left is still known"
+    assert cluster.destroy().status == 0
     assert cloud.holdings() == {}
-    assert workspace.addresses() == []
+    assert cluster.addresses() == []
 
 
-def test_data_is_not_destroyed_by_accident_and_can_be_kept(workspace: Workspace, cloud: Cloud) -> None:
-    workspace.must_apply()
+def test_data_is_not_destroyed_by_accident_and_can_be_kept(cluster: Workspace, cloud: Cloud) -> None:
     before = len(cloud.commands(writing=True))
-    refused = workspace.destroy()
+    refused = cluster.destroy()
     assert refused.status == 1
     assert "prevent_destroy" in refused.flat
     assert len(cloud.commands(writing=True)) == before, "nothing else is touched either"
 
-    kept = [address for address in workspace.addresses() if ".cloudstack_disk.data[" in address]
-    workspace.terraform_lines("state", "rm", *kept)
-    done = workspace.destroy()
+    kept = [address for address in cluster.addresses() if ".cloudstack_disk.data[" in address]
+    cluster.terraform_lines("state", "rm", *kept)
+    done = cluster.destroy()
     assert done.status == 0, done.output
     assert cloud.holdings() == {"volumes": ["titanium-worker-1-data", "titanium-worker-2-data"]}
     assert all("virtualmachineid" not in volume for volume in cloud.volumes.values())
 
     kept_ids = {volume["name"].removesuffix("-data"): volume["id"] for volume in cloud.volumes.values()}
-    workspace.variables["existing_volumes"] = kept_ids
-    workspace.must_apply()
+    cluster.variables["existing_volumes"] = kept_ids
+    cluster.must_apply()
     for name, volume_id in kept_ids.items():
         instance = cloud.named(cloud.instances, name)
         assert cloud.volumes[volume_id]["virtualmachineid"] == instance["id"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from plugins.lookup.lock import resolve
+from plugins.lookup.lock import downloads, resolve
 
 LOCK: dict[str, Any] = {
     "images": {
@@ -14,7 +14,14 @@ LOCK: dict[str, Any] = {
         "redis": {"repository": "titanium/redis", "tag": "7"},
         "pause": {"repository": "localhost:5000/pause", "digest": "sha256:bb"},
     },
-    "downloads": {"argocd": {"url": "https://example.org/a/install.yaml?x=1", "sha256": "cc"}},
+    "downloads": {
+        "argocd": {"url": "https://example.org/a/install.yaml?x=1", "sha256": "cc"},
+        "k3s": {
+            "version": "v1+k3s1",
+            "amd64": {"url": "https://example.org/v1%2Bk3s1/k3s", "sha256": "dd"},
+            "arm64": {"url": "https://example.org/v1%2Bk3s1/k3s-arm64", "sha256": "ee"},
+        },
+    },
     "go": {"etcd": {"version": "3.6.5"}, "k8s.io/api": {"version": "1"}},
 }
 
@@ -43,6 +50,26 @@ def test_downloads_honour_the_mirror() -> None:
     assert resolve(LOCK, "downloads.argocd.url", mirror="https://mirror/files/") == mirrored
     assert resolve(LOCK, "downloads.argocd", mirror="https://mirror/files") == {"url": mirrored, "sha256": "cc"}
     assert resolve(LOCK, "downloads.argocd.sha256", mirror="https://mirror/files") == "cc"
+
+
+def test_an_entry_that_tells_architectures_apart_is_a_file_of_each() -> None:
+    amd64 = {"url": "https://example.org/v1%2Bk3s1/k3s", "sha256": "dd", "path": "example.org/v1+k3s1/k3s"}
+    arm64 = {"url": "https://example.org/v1%2Bk3s1/k3s-arm64", "sha256": "ee", "path": "example.org/v1+k3s1/k3s-arm64"}
+    assert downloads(LOCK, "k3s", ["amd64", "arm64"]) == [amd64, arm64]
+    assert downloads(LOCK, "k3s", ["arm64"]) == [arm64]
+    assert downloads(LOCK, "k3s.amd64", ["arm64"]) == [amd64]
+    [mirrored] = downloads(LOCK, "k3s", ["amd64"], "file:///mirror")
+    assert mirrored == amd64 | {"url": "file:///mirror/example.org/v1%2Bk3s1/k3s"}
+
+
+def test_an_entry_for_all_architectures_is_one_file() -> None:
+    [file] = downloads(LOCK, "argocd", ["amd64", "arm64"])
+    assert file == {**LOCK["downloads"]["argocd"], "path": "example.org/a/install.yaml"}
+
+
+def test_what_is_not_for_an_architecture_is_told() -> None:
+    with pytest.raises(LookupError, match=r"no downloads.k3s for s390x; there is amd64, arm64"):
+        downloads(LOCK, "k3s", ["amd64", "s390x"])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from plugins.module_utils.apply.errors import ApplyError
-from plugins.module_utils.apply.manifest import Item, plan, read, refuse_duplicates
+from plugins.module_utils.apply.manifest import Item, parse, plan, read, refuse_duplicates
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,3 +155,7 @@ def test_a_wave_must_be_a_number() -> None:
 )
 def test_who_may_be_made_anew(body: dict[str, Any], expected: bool) -> None:
     assert read(body)[0].may_recreate is expected
+
+
+def test_a_text_is_parsed_as_kubernetes_means_it() -> None:
+    assert list(parse("a: [=, 2026-01-01]\n---\nb: 1\n")) == [{"a": ["=", "2026-01-01"]}, {"b": 1}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 import uuid
@@ -25,6 +26,28 @@ QUOTAS = {
 }
 
 GIB = 1 << 30
+
+KUBECONFIG = """\
+apiVersion: v1
+clusters:
+- cluster:
+    certificate-authority-data: b2YgdGhlIGNsdXN0ZXI=
+    server: {server}
+  name: kubernetes
+contexts:
+- context:
+    cluster: kubernetes
+    user: kubernetes-admin
+  name: kubernetes-admin@kubernetes
+current-context: kubernetes-admin@kubernetes
+kind: Config
+preferences: {{}}
+users:
+- name: kubernetes-admin
+  user:
+    client-certificate-data: Y2VydGlmaWNhdGU=
+    client-key-data: a2V5LW9mLXRoZS1hZG1pbmlzdHJhdG9y
+"""
 
 
 @dataclass
@@ -137,6 +160,10 @@ class Cloud:
         self.volumes: Table = {}
         self.clusters: Table = {}
 
+        #: What a Kubernetes cluster of the cloud gives its administrator.
+        self.kubeconfig = KUBECONFIG
+        #: Public addresses to give out before those of the documentation network.
+        self.public_addresses: list[str] = []
         #: Upper bounds by the keys of QUOTAS; absent means unlimited.
         self.limits: dict[str, int] = {}
         #: Hypervisors; strict anti-affinity needs one for each instance of a group.
@@ -180,6 +207,13 @@ class Cloud:
             if table
         }
 
+    def become(self, other: Cloud) -> None:
+        """Offer and hold what another cloud does, of our own; calls and troubles are not taken over."""
+        for name, value in vars(other).items():
+            if isinstance(value, dict) and name not in ("jobs", "limits"):
+                setattr(self, name, copy.deepcopy(value))
+        self._addresses_given = other._addresses_given
+
     def named(self, table: Table, name: str) -> Entity:
         """The one entity of that name. Raises KeyError when there is none."""
         found = [row for row in table.values() if row.get("name") == name]
@@ -210,7 +244,9 @@ class Cloud:
                 raise errors.quota(kind, limit, used[kind], amount)
 
     def next_public_ip(self) -> str:
-        """An address of the documentation network, never given twice."""
+        """An address that was never given before."""
+        if self.public_addresses:
+            return self.public_addresses.pop(0)
         self._addresses_given += 1
         return f"198.51.100.{9 + self._addresses_given}"
 

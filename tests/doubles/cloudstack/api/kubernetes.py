@@ -62,6 +62,7 @@ def create_kubernetes_cluster(cloud: Cloud, params: Params) -> dict[str, Any]:
         "ipaddress": address["ipaddress"],
         "endpoint": f"https://{address['ipaddress']}:6443/",
         "state": "Running",
+        "_kubeconfig": cloud.kubeconfig.format(server=f"https://{address['ipaddress']}:6443/"),
     }
     cloud.clusters[row["id"]] = row
     for index in range(control):
@@ -85,6 +86,12 @@ def create_kubernetes_cluster(cloud: Cloud, params: Params) -> dict[str, Any]:
 @sync("listKubernetesClusters")
 def list_kubernetes_clusters(cloud: Cloud, params: Params) -> dict[str, Any]:
     return listing(params, cloud.clusters, "kubernetescluster", "name")
+
+
+@sync("getKubernetesClusterConfig")
+def get_kubernetes_cluster_config(cloud: Cloud, params: Params) -> dict[str, Any]:
+    row = params.entity(cloud.clusters, "id")
+    return {"clusterconfig": {"id": row["id"], "name": row["name"], "configdata": row["_kubeconfig"]}}
 
 
 @job("scaleKubernetesCluster", "kubernetescluster")
