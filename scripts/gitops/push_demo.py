@@ -62,8 +62,14 @@ def push(clone: Clone, text: str, limit: float = 300) -> Timing:
                 every = begun
         if every and not synced:
             status = application().get("status", {})
-            well = status.get("sync", {}).get("status") == "Synced" and status.get("health", {}).get("status") == "Healthy"
-            if well and status["sync"].get("revision") == clone.head and status["operationState"]["phase"] == "Succeeded":
+            well = (
+                status.get("sync", {}).get("status") == "Synced" and status.get("health", {}).get("status") == "Healthy"
+            )
+            if (
+                well
+                and status["sync"].get("revision") == clone.head
+                and status["operationState"]["phase"] == "Succeeded"
+            ):
                 synced = time.monotonic() - started
         time.sleep(0.05 if every == 0 else 0.3)
     return Timing(pushed, first, every, synced)
@@ -84,7 +90,9 @@ def main() -> int:
             timings.append(timing)
             if number == 0:
                 out.write("push  accepted  first answer  every answer  Synced and Healthy\n")
-            out.write(f"{number + 1:4d} {timing.pushed:8.1f}s {timing.first:12.1f}s {timing.every:12.1f}s {timing.synced:18.1f}s\n")
+            out.write(
+                f"{number + 1:4d} {timing.pushed:8.1f}s {timing.first:12.1f}s {timing.every:12.1f}s {timing.synced:18.1f}s\n"
+            )
             out.flush()
         if len(timings) > 1:
             out.write(f"median, until every answer was new: {median(t.every for t in timings):.1f} s\n")

@@ -67,16 +67,20 @@ def problems(found: Object) -> list[str]:
     lines = [f"{c['type']}: {c['message']}" for c in status.get("conditions", [])]
     if operation.get("phase", "Succeeded") != "Succeeded":
         lines.append(f"last sync: {operation['phase']}: {operation.get('message', '')}".rstrip(": "))
-        for result in operation.get("syncResult", {}).get("resources", []):
-            if result.get("status") == "SyncFailed" or result.get("hookPhase") in {"Failed", "Error"}:
-                lines.append(f"{result['kind']} {result['name']}: {result.get('message', '')}")
+        lines += [
+            f"{result['kind']} {result['name']}: {result.get('message', '')}"
+            for result in operation.get("syncResult", {}).get("resources", [])
+            if result.get("status") == "SyncFailed" or result.get("hookPhase") in {"Failed", "Error"}
+        ]
     for resource in status.get("resources", []):
         health = resource.get("health", {})
         # A hook is no part of what is compared.
         if resource.get("status") == "OutOfSync":
             lines.append(f"{resource['kind']} {resource['name']} differs from git")
         if health.get("status", "Healthy") not in {"Healthy", "Suspended"}:
-            lines.append(f"{resource['kind']} {resource['name']} is {health['status']}: {health.get('message', '')}".rstrip(": "))
+            lines.append(
+                f"{resource['kind']} {resource['name']} is {health['status']}: {health.get('message', '')}".rstrip(": ")
+            )
     return lines
 
 
@@ -103,7 +107,9 @@ def main() -> int:
         found = application()
         text, well = report(found)
         if not well:
-            text = "\n".join([text, *(f"  {line}" for line in pods_with_problems(found["spec"]["destination"]["namespace"]))])
+            text = "\n".join(
+                [text, *(f"  {line}" for line in pods_with_problems(found["spec"]["destination"]["namespace"]))]
+            )
     except RuntimeError as error:
         sys.stderr.write(f"gitops-status: {error}\n")
         return 2

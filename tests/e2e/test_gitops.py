@@ -1,4 +1,4 @@
-"""GitOps on the local cluster, with a real Argo CD and a real git server: pushes go live, the wrong ones harm nobody, and it is in order again by itself."""
+"""GitOps with a real Argo CD and a real git server: pushes go live, wrong ones harm nobody, and the next good one mends it."""
 
 from __future__ import annotations
 
@@ -108,7 +108,9 @@ def test_a_push_is_live_within_seconds(clone: Clone) -> None:
     for number in range(PUSHES):
         timings.append(push(clone, f"Push {number}"))
         line = timings[-1]
-        print(f"\npush {number}: accepted {line.pushed:.1f} s, first {line.first:.1f} s, every {line.every:.1f} s, Synced {line.synced:.1f} s")
+        print(
+            f"\npush {number}: accepted {line.pushed:.1f} s, first {line.first:.1f} s, every {line.every:.1f} s, Synced {line.synced:.1f} s"
+        )
     every = [timing.every for timing in timings]
     assert median(every) < 20, every
     assert max(every) < 60, every
@@ -130,7 +132,9 @@ def test_what_is_removed_from_git_is_removed(clone: Clone) -> None:
     """A whole object, and a key that Ansible had applied the first time."""
     clone.replace(ENVIRONMENT, "  LOG_LEVEL: info\n", "")
     (clone.path / "gitops/base/note.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: note}\n")
-    clone.replace(Path("gitops/base/kustomization.yaml"), "  - environment.yaml\n", "  - environment.yaml\n  - note.yaml\n")
+    clone.replace(
+        Path("gitops/base/kustomization.yaml"), "  - environment.yaml\n", "  - environment.yaml\n  - note.yaml\n"
+    )
     added = clone.commit("One more, one less")
     clone.push()
     wait("the new object", lambda: settled(added), 120)
@@ -155,7 +159,12 @@ def test_changes_by_hand_are_taken_back_within_a_minute() -> None:
     patch = json.dumps({"data": {"LOG_LEVEL": "debug"}})
     kubectl("-n", NAMESPACE, "patch", "configmap", "service-environment", "--type=merge", "-p", patch)
     print(f"\nedited ConfigMap: {wait('the edit', lambda: level() == before, 60):.1f} s")
-    for kind, name in (("pdb", "api-gateway"), ("networkpolicy", "redis"), ("hpa", "user-service"), ("deployment", "user-service")):
+    for kind, name in (
+        ("pdb", "api-gateway"),
+        ("networkpolicy", "redis"),
+        ("hpa", "user-service"),
+        ("deployment", "user-service"),
+    ):
         old = uid(kind, name)
         kubectl("-n", NAMESPACE, "delete", kind, name, "--wait=false")
         seconds = wait(f"{kind} {name}", lambda old=old, kind=kind, name=name: uid(kind, name) not in {"", old}, 60)
@@ -207,7 +216,13 @@ def test_a_migration_that_fails(clone: Clone) -> None:
     [
         ("not YAML", ENVIRONMENT, "data:\n", "data: [\n", "ComparisonError"),
         ("a kind that the project does not allow", ENVIRONMENT, "kind: ConfigMap", "kind: Secret", "Secret"),
-        ("an object that the API server refuses", BLOG_SERVICE, "maxUnavailable: 0", "maxUnavailable: nothing", "blog-service"),
+        (
+            "an object that the API server refuses",
+            BLOG_SERVICE,
+            "maxUnavailable: 0",
+            "maxUnavailable: nothing",
+            "blog-service",
+        ),
     ],
 )
 def test_a_manifest_that_is_wrong(clone: Clone, title: str, file: Path, old: str, new: str, reason: str) -> None:

@@ -19,11 +19,13 @@ cd "$work"
 git config core.hooksPath /dev/null
 
 for attempt in 1 2 3 4 5; do
-  if [[ -n $(git ls-remote "$url" "refs/heads/$branch") ]]; then
+  known=$(git ls-remote "$url" "refs/heads/$branch")
+  if [[ -n $known ]]; then
     git fetch --quiet --depth 1 "$url" "refs/heads/$branch"
     git checkout --quiet --force -B "$branch" FETCH_HEAD
     git clean --quiet -dfx
   else
+    git update-ref -d HEAD
     [[ ! -d $seed ]] || cp -R "$seed/." .
   fi
   [[ ! -d $files ]] || cp -R "$files/." .

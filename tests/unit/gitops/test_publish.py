@@ -39,7 +39,16 @@ class Place:
 
     def publish(self, *more: str, url: str = "", expect: int = 0) -> list[str]:
         process = subprocess.run(
-            [SCRIPT, url or str(self.bare), "main", self.seed, self.files, "Titanium <t@example.org>", "The images", *more],
+            [
+                SCRIPT,
+                url or str(self.bare),
+                "main",
+                self.seed,
+                self.files,
+                "Titanium <t@example.org>",
+                "The images",
+                *more,
+            ],
             capture_output=True,
             text=True,
             check=False,

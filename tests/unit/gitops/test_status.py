@@ -20,7 +20,11 @@ def application(**status: Any) -> dict[str, Any]:
     well = {
         "sync": {"status": "Synced", "revision": "0123456789abcdef0123456789abcdef01234567"},
         "health": {"status": "Healthy"},
-        "operationState": {"phase": "Succeeded", "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:09Z"},
+        "operationState": {
+            "phase": "Succeeded",
+            "startedAt": "2026-01-01T00:00:00Z",
+            "finishedAt": "2026-01-01T00:00:09Z",
+        },
     }
     source = {"repoURL": "http://git/titanium.git", "path": "gitops/deployed"}
     return {"metadata": {"name": "blog"}, "spec": {"source": source}, "status": well | status}
@@ -29,7 +33,9 @@ def application(**status: Any) -> dict[str, Any]:
 def test_all_well() -> None:
     text, well = report(application())
     assert well
-    assert text.splitlines()[0] == "blog: Synced and Healthy at 0123456789ab of http://git/titanium.git, gitops/deployed"
+    assert (
+        text.splitlines()[0] == "blog: Synced and Healthy at 0123456789ab of http://git/titanium.git, gitops/deployed"
+    )
 
 
 def test_a_repository_that_does_not_answer() -> None:
@@ -46,7 +52,12 @@ def test_a_migration_that_failed() -> None:
         "message": "one or more synchronization tasks completed unsuccessfully",
         "syncResult": {
             "resources": [
-                {"kind": "Job", "name": "migrations", "hookPhase": "Failed", "message": "Job has reached the specified backoff limit"},
+                {
+                    "kind": "Job",
+                    "name": "migrations",
+                    "hookPhase": "Failed",
+                    "message": "Job has reached the specified backoff limit",
+                },
                 {"kind": "ConfigMap", "name": "service-environment", "hookPhase": "Running", "status": "Synced"},
             ]
         },
@@ -61,7 +72,12 @@ def test_objects_that_differ_or_do_not_get_on() -> None:
     resources = [
         {"kind": "Service", "name": "a", "status": "Synced", "health": {"status": "Healthy"}},
         {"kind": "ConfigMap", "name": "b", "status": "OutOfSync"},
-        {"kind": "Deployment", "name": "c", "status": "Synced", "health": {"status": "Degraded", "message": "exceeded its deadline"}},
+        {
+            "kind": "Deployment",
+            "name": "c",
+            "status": "Synced",
+            "health": {"status": "Degraded", "message": "exceeded its deadline"},
+        },
     ]
     assert problems(application(resources=resources)) == [
         "ConfigMap b differs from git",
@@ -90,7 +106,10 @@ def test_pods_say_what_keeps_them() -> None:
             ],
         },
     }
-    assert pod_problems(pod) == ["Pod blog-1, blog: ImagePullBackOff: no such image", "Pod blog-1, job: ended with 1 (Error)"]
+    assert pod_problems(pod) == [
+        "Pod blog-1, blog: ImagePullBackOff: no such image",
+        "Pod blog-1, job: ended with 1 (Error)",
+    ]
 
 
 @pytest.fixture
@@ -115,7 +134,9 @@ def test_a_banner_is_one_value_of_one_deployment(origin: str, tmp_path: Path, te
         documents = list(yaml.safe_load_all((clone.path / BLOG_SERVICE).read_text()))
         [deployment] = [document for document in documents if document["kind"] == "Deployment"]
         environment = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
-        assert [entry for entry in environment if entry["name"] == "SITE_BANNER"] == [{"name": "SITE_BANNER", "value": text}]
+        assert [entry for entry in environment if entry["name"] == "SITE_BANNER"] == [
+            {"name": "SITE_BANNER", "value": text}
+        ]
 
 
 def test_two_who_push_at_once_both_get_in(origin: str, tmp_path: Path) -> None:
