@@ -308,6 +308,24 @@ def test_back_by_git_revert(clone: Clone) -> None:
     assert shows("")
 
 
+def follow(revision: str) -> None:
+    """Have Argo CD follow a branch or a commit."""
+    patch = json.dumps({"spec": {"source": {"targetRevision": revision}}})
+    kubectl("-n", ARGOCD, "patch", "application", "blog", "--type=merge", "-p", patch)
+
+
+@pytest.mark.usefixtures("load")
+def test_back_by_history(clone: Clone) -> None:
+    push(clone, "a mistake")
+    before = application()["status"]["history"][-2]["revision"]
+    try:
+        follow(before)
+        print(f"\nback after {wait('the old one', lambda: shows('') and settled(before), 120):.1f} s")
+    finally:
+        follow("main")
+    wait("forward", lambda: shows("a mistake") and settled(clone.head), 120)
+
+
 def pods() -> dict[str, str]:
     """Return the services' pods and their identities."""
     found: list[dict[str, Any]] = json.loads(
