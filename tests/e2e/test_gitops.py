@@ -51,6 +51,9 @@ def gitops() -> Iterator[None]:
     existed = exists()
     if not existed:
         run(*ON)
+    if not shows(""):
+        with Clone() as mine:
+            push(mine, "")
     yield
     if exists() != existed:
         run(*(ON if existed else OFF))
