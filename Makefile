@@ -43,6 +43,12 @@ status: venv ## what runs, and how it is
 kubeconfig: ## print the path of the local cluster's kubeconfig
 	@echo /var/lib/titanium/kubeconfig
 
+.PHONY: gitops-status push-demo
+gitops-status: venv ## whether what runs is what git says, and if not why (needs titanium_gitops)
+	@$(VENV)/bin/python -m scripts.gitops.status
+push-demo: venv ## push a new banner to the local git server and time it until readers see it: ARGS='--times 10'
+	@$(VENV)/bin/python -m scripts.gitops.push_demo $(ARGS)
+
 ##@ tests, cheapest first
 .PHONY: test lint unit integration molecule e2e chaos
 test: venv venv-dev ## every test

@@ -35,7 +35,7 @@ def create_app(settings: BlogSettings, access_log: AccessLog | None = None) -> F
         app.state.reads = Reads(app.state.database, answers)
         app.state.writes = Writes(app.state.database, answers)
         app.state.assets = Assets()
-        app.state.pages = Pages(app.state.database, answers, app.state.assets)
+        app.state.pages = Pages(app.state.database, answers, app.state.assets, settings.site_banner)
         yield
         await answers.close()
         if client is not None:

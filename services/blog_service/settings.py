@@ -22,3 +22,5 @@ class BlogSettings(BackendSettings):
     """Posts, comments and drafts that one user may write; empty for no limit."""
     rate_limit_preview: str = "240/minute"
     """Previews that one user may ask for; empty for no limit."""
+    site_banner: Annotated[str, Field(max_length=200)] = ""
+    """A line of text at the top of every page; empty for none."""

@@ -7,6 +7,7 @@ the cache like the API's answers, and outdated by the same writes.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -71,10 +72,11 @@ _HTML_HEADERS: Final = [
 class Pages:
     """The pages at `/` and below `/blog/`."""
 
-    def __init__(self, database: Database, cache: Cache, assets: Assets) -> None:
+    def __init__(self, database: Database, cache: Cache, assets: Assets, banner: str = "") -> None:
         self._database = database
         self._cache = cache
-        self._version = assets.version
+        # The cache is shared with replicas that may show something else.
+        self._version = assets.version + (hashlib.sha256(banner.encode()).hexdigest()[:12] if banner else "")
         self._environment = Environment(
             loader=PackageLoader("blog_service.page"),
             autoescape=select_autoescape(default=True),
@@ -84,6 +86,7 @@ class Pages:
         )
         self._environment.globals |= {
             "asset": assets.url,
+            "banner": banner,
             "hue": palette.css_class,
             "languages": LANGUAGES,
             "plain": markdown.plain,

@@ -193,3 +193,14 @@ async def test_openapi_names_every_route(client: httpx.AsyncClient) -> None:
         "/blog/api/drafts/{draft_id}/publish",
         "/blog/api/preview",
     }
+
+
+async def test_banner_is_shown_by_the_replica_that_has_one(blog: Blog, redis_address: tuple[str, int, str]) -> None:
+    """Replicas share a cache; none shows what another one was told, and text stays text."""
+    async with (
+        blog.replica(redis_address) as plain,
+        blog.replica(redis_address, site_banner="Back at <noon>") as told,
+    ):
+        for _ in range(2):
+            assert 'class="banner"' not in (await plain.client.get("/blog/")).text
+            assert '<p class="banner">Back at &lt;noon&gt;</p>' in (await told.client.get("/blog/")).text

@@ -1,0 +1,121 @@
+"""How the Application is, and if it is not well: why, in Argo CD's and Kubernetes' own words.
+
+usage: python -m scripts.gitops.status    ends with 0 if what runs is what git says and works, with 1 if not, with 2 without Argo CD
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+KUBECONFIG = os.environ.get("KUBECONFIG", "/var/lib/titanium/kubeconfig")
+NAMESPACE = "argocd"
+APPLICATION = "blog"
+Object = dict[str, Any]
+
+
+def kubectl(*arguments: str) -> str:
+    """Run kubectl; return what it printed, or raise RuntimeError with its words."""
+    beside = Path(sys.executable).with_name("kubectl")
+    process = subprocess.run(
+        [str(beside) if beside.exists() else "kubectl", "--kubeconfig", KUBECONFIG, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if process.returncode != 0:
+        raise RuntimeError(process.stderr.strip())
+    return process.stdout
+
+
+def application(name: str = APPLICATION) -> Object:
+    """Return the Application."""
+    found: Object = json.loads(kubectl("-n", NAMESPACE, "get", "application", name, "-o", "json"))
+    return found
+
+
+def pods_with_problems(namespace: str) -> list[str]:
+    """Return a line for each pod of the application that does not get on, with the reason that the kubelet gives."""
+    selector = "app.kubernetes.io/part-of=titanium"
+    pods = json.loads(kubectl("-n", namespace, "get", "pods", "-l", selector, "-o", "json"))["items"]
+    return [line for pod in pods for line in pod_problems(pod)]
+
+
+def pod_problems(pod: Object) -> list[str]:
+    """Return what keeps a pod from running."""
+    status = pod.get("status", {})
+    lines = []
+    for container in status.get("initContainerStatuses", []) + status.get("containerStatuses", []):
+        state = container.get("state", {})
+        if waiting := state.get("waiting"):
+            if waiting.get("reason") not in {"PodInitializing", "ContainerCreating"}:
+                lines.append(f"{container['name']}: {waiting.get('reason')}: {waiting.get('message', '')}".rstrip(": "))
+        elif (ended := state.get("terminated")) and ended.get("exitCode"):
+            lines.append(f"{container['name']}: ended with {ended['exitCode']} ({ended.get('reason')})")
+    return [f"Pod {pod['metadata']['name']}, {line}" for line in lines]
+
+
+def problems(found: Object) -> list[str]:
+    """Return what is wrong with an Application, a line each."""
+    status = found.get("status", {})
+    operation = status.get("operationState", {})
+    lines = [f"{c['type']}: {c['message']}" for c in status.get("conditions", [])]
+    if operation.get("phase", "Succeeded") != "Succeeded":
+        lines.append(f"last sync: {operation['phase']}: {operation.get('message', '')}".rstrip(": "))
+        lines += [
+            f"{result['kind']} {result['name']}: {result.get('message', '')}"
+            for result in operation.get("syncResult", {}).get("resources", [])
+            if result.get("status") == "SyncFailed" or result.get("hookPhase") in {"Failed", "Error"}
+        ]
+    for resource in status.get("resources", []):
+        health = resource.get("health", {})
+        # A hook is no part of what is compared.
+        if resource.get("status") == "OutOfSync":
+            lines.append(f"{resource['kind']} {resource['name']} differs from git")
+        if health.get("status", "Healthy") not in {"Healthy", "Suspended"}:
+            lines.append(
+                f"{resource['kind']} {resource['name']} is {health['status']}: {health.get('message', '')}".rstrip(": ")
+            )
+    return lines
+
+
+def report(found: Object) -> tuple[str, bool]:
+    """Return how an Application is, for people, and whether all is well."""
+    status = found.get("status", {})
+    sync, health = status.get("sync", {}), status.get("health", {})
+    operation = status.get("operationState", {})
+    head = (
+        f"{found['metadata']['name']}: {sync.get('status', 'Unknown')} and {health.get('status', 'Unknown')} at "
+        f"{sync.get('revision', 'no commit')[:12]} of {found['spec']['source']['repoURL']}, {found['spec']['source']['path']}"
+    )
+    lines = problems(found)
+    well = sync.get("status") == "Synced" and health.get("status") == "Healthy" and not lines
+    if operation:
+        began, ended = operation.get("startedAt", "?"), operation.get("finishedAt", "still under way")
+        lines.insert(0, f"sync {operation.get('phase')}, begun {began}, ended {ended}")
+    return "\n".join([head, *(f"  {line}" for line in lines)]), well
+
+
+def main() -> int:
+    """Print how the Application is."""
+    try:
+        found = application()
+        text, well = report(found)
+        if not well:
+            text = "\n".join(
+                [text, *(f"  {line}" for line in pods_with_problems(found["spec"]["destination"]["namespace"]))]
+            )
+    except RuntimeError as error:
+        sys.stderr.write(f"gitops-status: {error}\n")
+        return 2
+    sys.stdout.write(f"{text}\n")
+    return 0 if well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
