@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import signal
 import statistics
 import subprocess
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 APPLICATION = "titanium-prod"
 NAMESPACE = "logs-test"
+RUN = secrets.token_hex(3)
+"""Part of pods' names: lines of an earlier run are still there."""
 ASK = ask_cluster([str(Path(sys.executable).parent / "kubectl"), "--kubeconfig", str(KUBECONFIG)], "monitoring")
 
 POD_LOGS = Path("/var/log/titanium/pods")
@@ -156,12 +159,12 @@ def test_the_collector_does_not_collect_itself() -> None:
 
 
 def test_seconds_from_print_to_query(namespace: str) -> None:
-    write(namespace, {"timed": TIMED})
+    write(namespace, {f"timed-{RUN}": TIMED})
     seen: dict[float, float] = {}
     deadline = time.monotonic() + 90
     while len(seen) < 20:
         assert time.monotonic() < deadline, f"only {len(seen)} lines within 90 s"
-        found = lines(logql({"namespace": namespace, "pod": "timed"}, ["printed at"]))
+        found = lines(logql({"namespace": namespace, "pod": f"timed-{RUN}"}, ["printed at"]))
         now = time.time()
         for line in found:
             seen.setdefault(float(line.text.rpartition(" ")[2]), now)
@@ -219,7 +222,9 @@ def test_every_line_arrives_when_the_collector_is_killed(namespace: str) -> None
 
 def print_numbers(namespace: str, name: str) -> list[str]:
     """Start pods that print numbered lines for a minute, and return their names."""
-    scripts = {f"{name}-{pod}": NUMBERED.format(lines=LINES, padding=1500 if pod == 0 else 60) for pod in range(PODS)}
+    scripts = {
+        f"{name}-{RUN}-{pod}": NUMBERED.format(lines=LINES, padding=1500 if pod == 0 else 60) for pod in range(PODS)
+    }
     write(namespace, scripts)
     return list(scripts)
 
