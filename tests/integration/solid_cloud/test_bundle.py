@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,21 @@ from tests.integration.terraform.conftest import ROOT
 if TYPE_CHECKING:
     from tests.integration.solid_cloud.conftest import Site
 
+PLAYBOOK = """\
+- import_playbook: {site}
+- hosts: k3s_cluster
+  gather_facts: false
+  tags: always
+  tasks:
+    - ansible.builtin.debug:
+        msg: "k3s: {{{{ lookup('titanium.platform.lock', 'downloads.k3s.amd64.url') }}}}; archives: {{{{ k3s_loaded_images | length }}}}"
+- hosts: platform
+  gather_facts: false
+  tags: always
+  tasks:
+    - ansible.builtin.debug:
+        msg: "redis: {{{{ lookup('titanium.platform.lock', 'images.redis') }}}};"
+"""
 SERVICES = {"api-gateway", "auth-service", "user-service", "blog-service", "migrations"}
 
 
@@ -111,8 +127,18 @@ def test_made_and_installed_from(offline: Site, tmp_path: Path) -> None:
     offline.environment["XDG_CACHE_HOME"] = str(tmp_path / "elsewhere")
     del offline.extra["titanium_download_mirror"]
     arguments = ("-e", f"bundle={archive}", "-e", f"bundle_fingerprint={bundle.fingerprint}")
-    offline.must("site.yml", "--tags", "none", *arguments)
+    machines = tmp_path / "machines.yml"
+    machine = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    machines.write_text(json.dumps({"k3s_cluster": {"hosts": {"worker-1": machine}}}))
+    playbook = tmp_path / "playbook.yml"
+    playbook.write_text(PLAYBOOK.format(site=offline.root / "site.yml"))
+    installed = offline.must(str(playbook), "-i", str(machines), "--tags", "none", *arguments)
     assert (tmp_path / "elsewhere/titanium/downloads" / release).read_bytes() == program
+    # Machines take it from there, and every image.
+    assert f"k3s: file://{tmp_path}/elsewhere/titanium/downloads/{release.replace('+', '%2B')}" in installed.flat
+    assert f"archives: {len(references)}" in installed.flat
+    redis = lock["images"]["redis"]
+    assert f"redis: {redis['repository']}:{redis['tag']};" in installed.flat
 
 
 def test_without_an_istioctl_it_is_not_known_what_the_mesh_runs(offline: Site, tmp_path: Path) -> None:
