@@ -204,7 +204,9 @@ def test_a_migration_that_fails(clone: Clone) -> None:
 
     def blamed() -> bool:
         operation = application()["status"].get("operationState", {})
-        return operation.get("operation", {}).get("sync", {}).get("revision") == bad and "migrations" in told()
+        return (
+            operation.get("operation", {}).get("sync", {}).get("revision") == bad and "migrations: ended with" in told()
+        )
 
     wait("the reason", blamed, 180)
     print("\n" + told())
