@@ -87,13 +87,14 @@ class Clone:
         """Write what the blog shows at the top of its pages; empty for nothing."""
         file = self.path / BLOG_SERVICE
         lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-        places = [number for number, line in enumerate(lines) if "{name: SITE_BANNER, " in line]
+        lines = [line for line in lines if "{name: SITE_BANNER, " not in line]
+        places = [number for number, line in enumerate(lines) if "{name: PORT, " in line]
         if len(places) != 1:
-            raise ValueError(f"{BLOG_SERVICE} sets SITE_BANNER {len(places)} times")
-        [place] = places
-        indent = lines[place][: len(lines[place]) - len(lines[place].lstrip())]
-        quoted = text.replace("\\", "\\\\").replace('"', '\\"')
-        lines[place] = f'{indent}- {{name: SITE_BANNER, value: "{quoted}"}}\n'
+            raise ValueError(f"{BLOG_SERVICE} sets PORT {len(places)} times")
+        if text:
+            indent = lines[places[0]].partition("-")[0]
+            quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+            lines.insert(places[0] + 1, f'{indent}- {{name: SITE_BANNER, value: "{quoted}"}}\n')
         file.write_text("".join(lines), encoding="utf-8")
 
     def commit(self, message: str) -> str:

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,18 @@ def application(name: str = APPLICATION) -> Object:
     """Return the Application."""
     found: Object = json.loads(kubectl("-n", NAMESPACE, "get", "application", name, "-o", "json"))
     return found
+
+
+def refresh(name: str = APPLICATION, seconds: float = 20) -> None:
+    """Have Argo CD compare anew, and wait for that.
+
+    Of a commit whose objects the API server refuses, only the first look says so; later ones take an older comparison for the result.
+    """
+    annotation = "argocd.argoproj.io/refresh"
+    kubectl("-n", NAMESPACE, "annotate", "--overwrite", "application", name, f"{annotation}=normal")
+    deadline = time.monotonic() + seconds
+    while annotation in application(name)["metadata"].get("annotations", {}) and time.monotonic() < deadline:
+        time.sleep(0.3)
 
 
 def pods_with_problems(namespace: str) -> list[str]:
@@ -104,6 +117,7 @@ def report(found: Object) -> tuple[str, bool]:
 def main() -> int:
     """Print how the Application is."""
     try:
+        refresh()
         found = application()
         text, well = report(found)
         if not well:

@@ -14,7 +14,7 @@ import pytest
 
 from scripts.gitops.push_demo import push, shows
 from scripts.gitops.repository import BLOG_SERVICE, Clone
-from scripts.gitops.status import application, pods_with_problems, report
+from scripts.gitops.status import application, pods_with_problems, refresh, report
 from tests.harness.load import Load
 
 from .conftest import EDGE, kubectl, playbook
@@ -76,6 +76,7 @@ def settled(commit: str) -> bool:
 
 def told() -> str:
     """Return what `make gitops-status` says."""
+    refresh()
     return "\n".join([report(application())[0], *pods_with_problems(NAMESPACE)])
 
 
@@ -203,7 +204,9 @@ def test_a_migration_that_fails(clone: Clone) -> None:
 
     def blamed() -> bool:
         operation = application()["status"].get("operationState", {})
-        return operation.get("operation", {}).get("sync", {}).get("revision") == bad and "migrations" in told()
+        return (
+            operation.get("operation", {}).get("sync", {}).get("revision") == bad and "migrations: ended with" in told()
+        )
 
     wait("the reason", blamed, 180)
     print("\n" + told())
@@ -217,7 +220,7 @@ def test_a_migration_that_fails(clone: Clone) -> None:
 @pytest.mark.parametrize(
     ("title", "file", "old", "new", "reason"),
     [
-        ("not YAML", ENVIRONMENT, "data:\n", "data: [\n", "ComparisonError"),
+        ("not YAML", ENVIRONMENT, "  LOG_LEVEL: info\n", "  LOG_LEVEL: [\n", "ComparisonError"),
         ("a kind that the project does not allow", ENVIRONMENT, "kind: ConfigMap", "kind: Secret", "Secret"),
         (
             "an object that the API server refuses",
@@ -232,7 +235,7 @@ def test_a_manifest_that_is_wrong(clone: Clone, title: str, file: Path, old: str
     clone.replace(file, old, new)
     clone.commit(title)
     clone.push()
-    wait("the reason", lambda: not report(application())[1] and reason in told(), 120)
+    wait("the reason", lambda: reason in told().partition("\n")[2], 120)
     print("\n" + told())
     assert shows("")
     clone.replace(file, new, old)
