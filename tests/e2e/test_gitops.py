@@ -6,6 +6,7 @@ import json
 import re
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -159,6 +160,9 @@ def test_changes_by_hand_are_taken_back_within_a_minute() -> None:
     def level() -> str:
         return kubectl("-n", NAMESPACE, "get", "configmap", "service-environment", "-o", "jsonpath={.data.LOG_LEVEL}")
 
+    def back(kind: str, name: str, old: str) -> bool:
+        return uid(kind, name) not in {"", old}
+
     before = level()
     patch = json.dumps({"data": {"LOG_LEVEL": "debug"}})
     kubectl("-n", NAMESPACE, "patch", "configmap", "service-environment", "--type=merge", "-p", patch)
@@ -171,7 +175,7 @@ def test_changes_by_hand_are_taken_back_within_a_minute() -> None:
     ):
         old = uid(kind, name)
         kubectl("-n", NAMESPACE, "delete", kind, name, "--wait=false")
-        seconds = wait(f"{kind} {name}", lambda old=old, kind=kind, name=name: uid(kind, name) not in {"", old}, 60)
+        seconds = wait(f"{kind} {name}", partial(back, kind, name, old), 60)
         print(f"deleted {kind} {name}: {seconds:.1f} s")
     kubectl("-n", NAMESPACE, "rollout", "status", "deployment/user-service", "--timeout=110s")
     wait("in order", lambda: report(application())[1], 60)
