@@ -113,6 +113,11 @@ class Readers:
                 self.failed += failed
 
 
+def runs(name: str) -> bool:
+    """Whether a StatefulSet of the monitoring runs."""
+    return bool(kubectl("-n", MONITORING, "get", "statefulset", name, "--ignore-not-found").strip())
+
+
 def scale(kind: str, name: str, namespace: str, replicas: int) -> None:
     """Set how many pods there are and wait until there are."""
     kubectl("-n", namespace, "scale", kind, name, f"--replicas={replicas}")
@@ -216,14 +221,14 @@ class Drill:
     bound: int
     breaks: Callable[[], contextlib.AbstractContextManager[None]]
     labels: dict[str, str] = field(default_factory=dict)
-    needs: tuple[str, ...] = ()
+    needs: str = "prometheus-prometheus"
 
 
 # In this order: what burns the error budget comes last, since the slower windows remember it for hours.
 DRILLS = (
     Drill("quota", "a namespace asks for more disk than its quota", "QuotaExhausted", 60 + OVERHEAD, full_quota),
     Drill("loki", "no Loki", "LokiDown", 120 + OVERHEAD, lambda: without("statefulset", "loki", MONITORING),
-          needs=("statefulset", "loki", "-n", MONITORING)),
+          needs="loki"),
     # The mean of five minutes must be high for five minutes.
     Drill("cpu", "six busy loops on the node", "NodeCpuSaturated", 600 + OVERHEAD, busy_processors),
     Drill("postgresql", "no PostgreSQL", "PostgresqlDown", 60 + OVERHEAD, lambda: without("statefulset", "postgresql", NAMESPACE)),
@@ -295,7 +300,8 @@ def run(drill: Drill, receiver: Receiver, readers: Readers) -> Outcome:
 
 def configure(*, receiver: bool) -> None:
     """Have Alertmanager tell this script, or as the inventory says."""
-    variables: dict[str, Any] = {"titanium_metrics": True}
+    # Loki's rules stay where there is a Loki.
+    variables: dict[str, Any] = {"titanium_metrics": True, "titanium_logs": runs("loki")}
     if receiver:
         url = f"http://{RECEIVER[0]}:{RECEIVER[1]}/"
         variables |= {
@@ -317,7 +323,7 @@ def main() -> int:
     unknown = set(wanted) - {drill.name for drill in DRILLS}
     if unknown:
         parser.error(f"there is no drill {', '.join(sorted(unknown))}; there are {', '.join(d.name for d in DRILLS)}")
-    if not kubectl("-n", MONITORING, "get", "statefulset", "prometheus-prometheus", "--ignore-not-found").strip():
+    if not runs("prometheus-prometheus"):
         sys.exit("no Prometheus in this platform; mend: titanium_metrics: true in the inventory, and make up")
 
     receiver, readers = Receiver(), Readers()
@@ -329,7 +335,7 @@ def main() -> int:
             for drill in DRILLS:
                 if drill.name not in wanted:
                     continue
-                if drill.needs and not kubectl("get", *drill.needs, "--ignore-not-found").strip():
+                if not runs(drill.needs):
                     print(f"{drill.name}: left out, this platform has none")
                     continue
                 outcomes.append(run(drill, receiver, readers))
