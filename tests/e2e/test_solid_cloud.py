@@ -59,8 +59,8 @@ FORWARD = """\
 read -r pid address <"{folder}/$1" || exit 1
 exec nsenter --net="/proc/$pid/ns/net" bash -c 'exec 3<>"/dev/tcp/$0/22" && {{ cat <&3 & exec cat >&3; }}' "$address"
 """
-#: What would change the platform that runs there: its mesh, and what measures it.
-LEFT_OUT = ("--skip-tags", "mesh,metrics,dashboards")
+#: What would change the platform that runs there: its mesh, what measures it, and who keeps it in sync.
+LEFT_OUT = ("--skip-tags", "mesh,metrics,logs,gitops,dashboards")
 
 
 @dataclass
