@@ -33,9 +33,9 @@ ALERTMANAGER = "http://127.0.0.1:30093"
 MONITORING = "monitoring"
 # How often readers ask, in seconds.
 READING_INTERVAL = 0.25
-# What an alert takes beside its own `for`, in seconds: a scrape, an evaluation and Alertmanager's wait for others of the group are 30
-# each, and a moment for the ways between.
-OVERHEAD = 105
+# What an alert takes beside its own `for`, in seconds: a pod's end, a scrape, an evaluation and Alertmanager's wait for others of the
+# group are 30 each, and a moment for the ways between.
+OVERHEAD = 135
 # How long an alert may take to resolve once all is well, in seconds: the expression's window, a scrape, an evaluation, the group.
 RESOLVED = 900
 
