@@ -40,7 +40,14 @@ CASES: dict[str, list[Case]] = {
             alerts=0,
         ),
     ],
-    "services/DatabaseErrors": [Case({'database_errors_total{job="blog-service"}': counter(0, 5)})],
+    "services/DatabaseErrors": [
+        Case({'database_errors_total{job="blog-service"}': counter(0, 5), 'pg_up{job="postgresql"}': always(1)}),
+        # PostgresqlDown tells of it.
+        Case(
+            {'database_errors_total{job="blog-service"}': counter(0, 5), 'pg_up{job="postgresql"}': gauge(1, 0)},
+            alerts=0,
+        ),
+    ],
     "services/DatabasePoolExhausted": [
         Case(
             {
