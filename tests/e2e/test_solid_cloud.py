@@ -178,7 +178,7 @@ def operator(site: Site, cloud: Cloud, lab: Lab, hypervisor: Hypervisor, tmp_pat
     # A machine that does not come would be waited for as long as a real one.
     site.extra["solid_cloud_wait_timeout"] = 60
     yield site
-    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false", check=False)
+    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=110s", check=False)
 
 
 @pytest.mark.timeout(1200)
