@@ -150,23 +150,18 @@ def busy_processors() -> Iterator[None]:
 def answers_500() -> Iterator[None]:
     """Answer one request in two from the gateway to blog-service with 500, as Istio injects faults."""
     service = json.loads(kubectl("-n", NAMESPACE, "get", "virtualservice", "blog-service", "-o", "json"))
-    good = service["spec"]
+    good = service["spec"]["http"]
     fault = {"abort": {"httpStatus": 500, "percentage": {"value": 50}}}
-    broken = good | {"http": [route | {"fault": fault} for route in good["http"]]}
 
-    def patch(spec: dict[str, Any]) -> None:
-        kubectl(
-            "-n", NAMESPACE, "patch", "virtualservice", "blog-service", "--type=merge", "-p", json.dumps({"spec": spec})
-        )
+    def set_routes(routes: list[dict[str, Any]]) -> None:
+        patch = json.dumps([{"op": "replace", "path": "/spec/http", "value": routes}])
+        kubectl("-n", NAMESPACE, "patch", "virtualservice", "blog-service", "--type=json", "-p", patch)
 
-    patch(broken)
+    set_routes([route | {"fault": fault} for route in good])
     try:
         yield
     finally:
-        patch({"http": [route | {"fault": None} for route in good["http"]]})
-        kubectl("-n", NAMESPACE, "patch", "virtualservice", "blog-service", "--type=json", "-p", json.dumps([
-            {"op": "replace", "path": "/spec/http", "value": good["http"]},
-        ]))  # fmt: skip
+        set_routes(good)
 
 
 QUOTA = """
