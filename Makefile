@@ -1,4 +1,4 @@
-# Titanium: `make up` brings the platform up on this machine, `make test` runs every test; `make help` lists the rest.
+# Titanium: `make up` brings the platform up on this machine, `make test` runs the tests; `make help` lists the rest.
 SHELL := /bin/bash -euo pipefail
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -51,7 +51,7 @@ push-demo: venv ## push a new banner to the local git server and time it until r
 
 ##@ tests, cheapest first
 .PHONY: test lint unit integration molecule e2e chaos
-test: venv venv-dev ## every test
+test: venv venv-dev ## the tests, but those that run only by name (CONTRIBUTING.md)
 	@tests/run
 lint: venv-dev ## formatters, linters, type checkers
 	@tests/run lint
