@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from scripts.gitops.repository import Clone
-from scripts.gitops.status import application, report
+from scripts.gitops.status import application, report, settled
 
 EDGE = "http://127.0.0.1:31304"
 # Answers in a row, each over a connection of its own, that make "every": old pods would have been asked for some of them.
@@ -60,17 +60,8 @@ def push(clone: Clone, text: str, limit: float = 300) -> Timing:
                 begun = passed
             if row >= IN_A_ROW:
                 every = begun
-        if every and not synced:
-            status = application().get("status", {})
-            well = (
-                status.get("sync", {}).get("status") == "Synced" and status.get("health", {}).get("status") == "Healthy"
-            )
-            if (
-                well
-                and status["sync"].get("revision") == clone.head
-                and status["operationState"]["phase"] == "Succeeded"
-            ):
-                synced = time.monotonic() - started
+        if every and not synced and settled(application(), clone.head):
+            synced = time.monotonic() - started
         time.sleep(0.05 if every == 0 else 0.3)
     return Timing(pushed, first, every, synced)
 

@@ -16,6 +16,11 @@ from typing import Any
 KUBECONFIG = os.environ.get("KUBECONFIG", "/var/lib/titanium/kubeconfig")
 NAMESPACE = "argocd"
 APPLICATION = "blog"
+REFRESH = "argocd.argoproj.io/refresh"
+# While an Application has it, Argo CD leaves it alone and its status says what was before; and beside it, who asked for that.
+PAUSE = "argocd.argoproj.io/skip-reconcile"
+PAUSED_BY = "titanium.dev/paused-by"
+MEND = f"if it is over, mend: kubectl -n {NAMESPACE} annotate application {APPLICATION} {PAUSE}- {PAUSED_BY}-"
 Object = dict[str, Any]
 
 
@@ -41,15 +46,45 @@ def application(name: str = APPLICATION) -> Object:
 
 
 def refresh(name: str = APPLICATION, seconds: float = 20) -> None:
-    """Have Argo CD compare anew, and wait for that.
+    """Have Argo CD compare anew, and wait for that; one that is paused does not.
 
     Of a commit whose objects the API server refuses, only the first look says so; later ones take an older comparison for the result.
     """
-    annotation = "argocd.argoproj.io/refresh"
-    kubectl("-n", NAMESPACE, "annotate", "--overwrite", "application", name, f"{annotation}=normal")
+    if paused(application(name)):
+        return
+    kubectl("-n", NAMESPACE, "annotate", "--overwrite", "application", name, f"{REFRESH}=normal")
     deadline = time.monotonic() + seconds
-    while annotation in application(name)["metadata"].get("annotations", {}) and time.monotonic() < deadline:
+    while REFRESH in application(name)["metadata"].get("annotations", {}) and time.monotonic() < deadline:
         time.sleep(0.3)
+
+
+def pause(who: str, name: str = APPLICATION, seconds: float = 120) -> None:
+    """Have Argo CD leave the application alone, once no sync is under way; raise TimeoutError if one does not end."""
+    deadline = time.monotonic() + seconds
+    while under_way(found := application(name)):
+        if time.monotonic() > deadline:
+            raise TimeoutError(report(found)[0])
+        time.sleep(0.5)
+    kubectl("-n", NAMESPACE, "annotate", "--overwrite", "application", name, f"{PAUSE}=true", f"{PAUSED_BY}={who}")
+    # A look that had begun is over by then.
+    time.sleep(2)
+
+
+def resume(name: str = APPLICATION) -> None:
+    """Have Argo CD go on, and look at once."""
+    changes = {PAUSE: None, PAUSED_BY: None, REFRESH: "normal"}
+    patch = json.dumps({"metadata": {"annotations": changes}})
+    kubectl("-n", NAMESPACE, "patch", "application", name, "--type=merge", "-p", patch)
+
+
+def paused(found: Object) -> bool:
+    """Whether Argo CD leaves an Application alone."""
+    return str(found["metadata"].get("annotations", {}).get(PAUSE, "")).lower() in {"1", "t", "true"}
+
+
+def under_way(found: Object) -> bool:
+    """Whether a sync has been asked for or has begun, and has not ended."""
+    return "operation" in found or found.get("status", {}).get("operationState", {}).get("phase") == "Running"
 
 
 def pods_with_problems(namespace: str) -> list[str]:
@@ -78,6 +113,9 @@ def problems(found: Object) -> list[str]:
     status = found.get("status", {})
     operation = status.get("operationState", {})
     lines = [f"{c['type']}: {c['message']}" for c in status.get("conditions", [])]
+    if paused(found):
+        who = found["metadata"]["annotations"].get(PAUSED_BY, "somebody")
+        lines.insert(0, f"paused by {who}: Argo CD looks at nothing, and what is below is older than that; {MEND}")
     if operation.get("phase", "Succeeded") != "Succeeded":
         lines.append(f"last sync: {operation['phase']}: {operation.get('message', '')}".rstrip(": "))
         lines += [
@@ -112,6 +150,11 @@ def report(found: Object) -> tuple[str, bool]:
         began, ended = operation.get("startedAt", "?"), operation.get("finishedAt", "still under way")
         lines.insert(0, f"sync {operation.get('phase')}, begun {began}, ended {ended}")
     return "\n".join([head, *(f"  {line}" for line in lines)]), well
+
+
+def settled(found: Object, commit: str) -> bool:
+    """Whether a commit is all that runs, and runs well."""
+    return report(found)[1] and found["status"]["sync"].get("revision") == commit
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.e2e.conftest import EDGE, kubectl, playbook
+from tests.e2e.conftest import EDGE, by_hand, kubectl, playbook
 from tests.e2e.mesh import NAMESPACE
 
 if TYPE_CHECKING:
@@ -157,11 +157,12 @@ def answers_500() -> Iterator[None]:
         patch = json.dumps([{"op": "replace", "path": "/spec/http", "value": routes}])
         kubectl("-n", NAMESPACE, "patch", "virtualservice", "blog-service", "--type=json", "-p", patch)
 
-    set_routes([route | {"fault": fault} for route in good])
-    try:
-        yield
-    finally:
-        set_routes(good)
+    with by_hand():
+        set_routes([route | {"fault": fault} for route in good])
+        try:
+            yield
+        finally:
+            set_routes(good)
 
 
 QUOTA = """

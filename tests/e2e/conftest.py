@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import re
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from scripts.gitops.status import application, pause, report, resume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBECONFIG = Path("/var/lib/titanium/kubeconfig")
@@ -33,10 +42,16 @@ class Run:
         return sum(int(n) for n in re.findall(rf"\b{what}=(\d+)", self.stdout))
 
 
+@functools.cache
+def layers() -> tuple[str, ...]:
+    """What a run is told so that it neither adds GitOps to the platform nor takes it away; as it was when this was first asked."""
+    return ("-e", f"titanium_gitops={str(kept_by_argocd()).lower()}")
+
+
 def playbook(*arguments: str, environment: dict[str, str] | None = None, cwd: Path = ROOT) -> Run:
     """Run `ansible-playbook` as the README tells users to, on the local inventory."""
     process = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "inventories/local", *arguments],
+        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "inventories/local", *layers(), *arguments],
         cwd=cwd,
         env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", **(environment or {})},
         stdin=subprocess.DEVNULL,
@@ -61,6 +76,33 @@ def kubectl(*arguments: str, check: bool = True, stdin: str | None = None) -> st
     if check and process.returncode != 0:
         raise AssertionError(f"kubectl {' '.join(arguments)}: {process.stderr}")
     return process.stdout
+
+
+def kept_by_argocd() -> bool:
+    """Whether Argo CD keeps the application as git says, and takes back what is changed by hand."""
+    return bool(kubectl("-n", "argocd", "get", "applications.argoproj.io", "blog", "-o", "name", check=False).strip())
+
+
+def well(within: float = 90) -> None:
+    """Wait until what runs is what git says, and works, where Argo CD has the application."""
+    deadline = time.monotonic() + within
+    while kept_by_argocd() and not (told := report(application()))[1]:
+        assert time.monotonic() < deadline, told[0]
+        time.sleep(0.5)
+
+
+@contextlib.contextmanager
+def by_hand() -> Iterator[None]:
+    """Change the application's objects by hand in here: Argo CD, where it has them, takes them back only afterwards."""
+    if not kept_by_argocd():
+        yield
+        return
+    pause("a test")
+    try:
+        yield
+    finally:
+        resume()
+        well()
 
 
 @pytest.fixture(scope="session", autouse=True)

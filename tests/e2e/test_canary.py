@@ -1,4 +1,4 @@
-"""A canary goes on by itself when it is good, and back by itself when it is not."""
+"""A canary goes on by itself when it is good, and back by itself when it is not; with Argo CD as without. Its commits: test_gitops.py."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import json
 
 from tests.harness.load import Load
 
-from .conftest import EDGE, kubectl, playbook
+from .conftest import EDGE, kubectl, playbook, well
 from .mesh import NAMESPACE
+
+
+BROKEN = {"AUTH_SERVICE_URL": "http://auth-service:1"}
+"""It starts and says that it is ready, but every write fails: it does not find who has the keys."""
+
+
+def variables(weights: list[int], **more: object) -> dict[str, object]:
+    """Return what a quick canary is told."""
+    return {"canary_weights": weights, "canary_seconds": 10, "canary_start_seconds": 45, **more}
 
 
 def canary(environment: dict[str, str], weights: list[int]) -> tuple[int, str]:
     """Run the playbook for a version that differs in its environment; return its end and its output."""
-    variables = {
-        "canary_environment": environment,
-        "canary_weights": weights,
-        "canary_seconds": 10,
-        "canary_start_seconds": 45,
-    }
-    run = playbook("playbooks/canary.yml", "-e", json.dumps(variables))
+    run = playbook("playbooks/canary.yml", "-e", json.dumps(variables(weights, canary_environment=environment)))
     return run.returncode, run.output
 
 
@@ -29,12 +32,13 @@ def nothing_is_left() -> None:
     )
     routes = json.loads(kubectl("-n", NAMESPACE, "get", "virtualservice", "blog-service", "-o", "json"))["spec"]["http"]
     assert {destination["destination"]["subset"] for route in routes for destination in route["route"]} == {"stable"}
+    # Argo CD is not paused any more, and content.
+    well()
 
 
 def test_broken_version_is_rolled_back() -> None:
-    """It starts and says that it is ready, but every write fails: it does not find who has the keys."""
     with Load(EDGE, reads=40, writes=8) as load:
-        code, output = canary({"AUTH_SERVICE_URL": "http://auth-service:1"}, [5, 50])
+        code, output = canary(BROKEN, [5, 50])
         nothing_is_left()
     print("\n" + load.report("a broken canary"))
     assert code != 0

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 from functools import partial
@@ -15,11 +19,12 @@ import pytest
 
 from scripts.gitops.push_demo import push, shows
 from scripts.gitops.repository import BLOG_SERVICE, Clone
-from scripts.gitops.status import application, pods_with_problems, refresh, report
+from scripts.gitops.status import application, paused, pods_with_problems, refresh, report, settled
 from tests.harness.load import Load
 
-from .conftest import EDGE, kubectl, playbook
+from .conftest import EDGE, ROOT, by_hand, kept_by_argocd, kubectl, playbook
 from .mesh import NAMESPACE
+from .test_canary import BROKEN, canary, nothing_is_left, variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,11 +38,7 @@ IMAGES = Path("gitops/deployed/kustomization.yaml")
 ENVIRONMENT = Path("gitops/base/environment.yaml")
 MIGRATIONS = Path("gitops/base/migrations.yaml")
 PUSHES = 5
-
-
-def exists() -> bool:
-    """Whether Argo CD has the application."""
-    return bool(kubectl("-n", ARGOCD, "get", "applications.argoproj.io", "-o", "name", check=False).strip())
+CTR = ["ctr", "--address", "/run/titanium/containerd/containerd.sock", "--namespace", "k8s.io"]
 
 
 def run(*arguments: str) -> None:
@@ -49,14 +50,14 @@ def run(*arguments: str) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def gitops() -> Iterator[None]:
     """Argo CD and the git server; afterwards the platform is as it was."""
-    existed = exists()
+    existed = kept_by_argocd()
     if not existed:
         run(*ON)
     if not shows(""):
         with Clone() as mine:
             push(mine, "")
     yield
-    if exists() != existed:
+    if kept_by_argocd() != existed:
         run(*(ON if existed else OFF))
 
 
@@ -67,12 +68,6 @@ def wait(what: str, check: Callable[[], bool], seconds: float) -> float:
         assert time.monotonic() - started < seconds, f"{what}: not within {seconds} s\n{report(application())[0]}"
         time.sleep(0.5)
     return time.monotonic() - started
-
-
-def settled(commit: str) -> bool:
-    """Whether a commit is all that runs, and runs well."""
-    found = application()
-    return report(found)[1] and found["status"]["sync"]["revision"] == commit
 
 
 def told() -> str:
@@ -86,14 +81,14 @@ def clone() -> Iterator[Clone]:
     """A clone of what the platform runs; afterwards that runs again."""
     with Clone() as mine:
         before = mine.head
-        wait("in order before the test", lambda: settled(before), 120)
+        wait("in order before the test", lambda: settled(application(), before), 120)
         yield mine
         with Clone() as now:
             now.git("read-tree", "--reset", "-u", before)
             if now.git("status", "--porcelain"):
                 now.commit("As before the test")
                 now.push()
-            wait("in order after the test", lambda: settled(now.head), 300)
+            wait("in order after the test", lambda: settled(application(), now.head), 300)
 
 
 @pytest.fixture
@@ -142,13 +137,13 @@ def test_what_is_removed_from_git_is_removed(clone: Clone) -> None:
     )
     added = clone.commit("One more, one less")
     clone.push()
-    wait("the new object", lambda: settled(added), 120)
+    wait("the new object", lambda: settled(application(), added), 120)
     assert kubectl("-n", NAMESPACE, "get", "configmap", "note")
     data = json.loads(kubectl("-n", NAMESPACE, "get", "configmap", "service-environment", "-o", "json"))["data"]
     assert "LOG_LEVEL" not in data
     clone.git("revert", "--no-edit", "HEAD")
     clone.push()
-    wait("taken back", lambda: settled(clone.head), 120)
+    wait("taken back", lambda: settled(application(), clone.head), 120)
     assert not kubectl("-n", NAMESPACE, "get", "configmap", "note", "--ignore-not-found").strip()
 
 
@@ -274,7 +269,7 @@ def test_two_pushes_at_once(clone: Clone) -> None:
         for thread in threads:
             thread.join()
     with Clone() as result:
-        wait("both", lambda: settled(result.head), 120)
+        wait("both", lambda: settled(application(), result.head), 120)
     wait("both", lambda: shows("from one"), 30)
     data = json.loads(kubectl("-n", NAMESPACE, "get", "configmap", "service-environment", "-o", "json"))["data"]
     assert data["LOG_LEVEL"] == "warning"
@@ -291,7 +286,7 @@ def test_a_forced_push_and_one_during_a_rollout(clone: Clone) -> None:
     clone.banner("instead")
     clone.commit("instead")
     clone.push(force=True)
-    wait("the last", lambda: settled(clone.head), 180)
+    wait("the last", lambda: settled(application(), clone.head), 180)
     wait("the last", lambda: shows("instead"), 30)
 
 
@@ -302,7 +297,7 @@ def test_argocd_killed_in_the_middle_of_a_sync(clone: Clone) -> None:
     clone.push()
     wait("its beginning", lambda: application()["status"].get("operationState", {}).get("phase") == "Running", 60)
     kubectl("-n", ARGOCD, "delete", "pod", "argocd-application-controller-0", "--grace-period=0", "--force")
-    print(f"\nin order after {wait('the last', lambda: settled(clone.head), 240):.1f} s")
+    print(f"\nin order after {wait('the last', lambda: settled(application(), clone.head), 240):.1f} s")
     wait("the last", lambda: shows("whatever happens"), 30)
 
 
@@ -313,7 +308,7 @@ def test_back_by_git_revert(clone: Clone) -> None:
     started = time.monotonic()
     clone.push()
     wait("gone", lambda: not shows("a mistake"), 60)
-    wait("in order", lambda: settled(clone.head), 120)
+    wait("in order", lambda: settled(application(), clone.head), 120)
     print(f"\ntaken back after {time.monotonic() - started:.1f} s")
     assert shows("")
 
@@ -330,10 +325,113 @@ def test_back_by_history(clone: Clone) -> None:
     before = application()["status"]["history"][-2]["revision"]
     try:
         follow(before)
-        print(f"\nback after {wait('the old one', lambda: shows('') and settled(before), 120):.1f} s")
+        print(f"\nback after {wait('the old one', lambda: shows('') and settled(application(), before), 120):.1f} s")
     finally:
         follow("main")
-    wait("forward", lambda: shows("a mistake") and settled(clone.head), 120)
+    wait("forward", lambda: shows("a mistake") and settled(application(), clone.head), 120)
+
+
+@pytest.fixture
+def another() -> Iterator[str]:
+    """A version of blog-service that is as good as the one that runs: its image under another name."""
+    image = running_image()
+    name = f"{image}-again"
+    subprocess.run([*CTR, "images", "tag", "--force", image, name], check=True, capture_output=True)
+    yield name
+    subprocess.run([*CTR, "images", "remove", name], check=True, capture_output=True)
+
+
+def running_image() -> str:
+    """Return the image of blog-service that all readers have."""
+    shown = "jsonpath={.spec.template.spec.containers[0].image}"
+    return kubectl("-n", NAMESPACE, "get", "deployment", "blog-service", "-o", shown)
+
+
+@pytest.mark.usefixtures("load")
+def test_a_good_canary_is_promoted_by_a_commit(another: str, clone: Clone) -> None:
+    """Nothing else is in it, and Argo CD did not take the readers away meanwhile."""
+    run = playbook("playbooks/canary.yml", "-e", json.dumps(variables([10, 50], canary_image=another)))
+    assert run.returncode == 0, run.output
+    assert f"{another} was good with 50 % of the requests, and is what all readers have now" in run.stdout
+    asked = [int(number) for number in re.findall(r"%: 0 of (\d+) requests failed", run.stdout)]
+    assert len(asked) == 2, run.stdout
+    assert min(asked) > 0, "Argo CD took the route back"
+    nothing_is_left()
+    assert running_image() == another
+    with Clone() as now:
+        wait("in order", lambda: settled(application(), now.head), 30)
+        assert now.git("log", "--format=%s", f"{clone.head}..") == f"{another}, a good canary"
+        changed = now.git("diff", "--unified=0", clone.head).splitlines()
+    tags = [line[1:].strip() for line in changed if re.match("[+-] ", line)]
+    new = another.rpartition(":")[2]
+    assert tags == [f'newTag: "{tag}"' for tag in (new.removesuffix("-again"), new)]
+
+
+def test_a_bad_canary_is_aborted(clone: Clone) -> None:
+    with Load(EDGE, reads=40, writes=8) as load:
+        code, output = canary(BROKEN, [5, 50])
+        nothing_is_left()
+    print("\n" + load.report("a broken canary"))
+    assert code != 0
+    assert "was rolled back; all readers have the old version" in output, output
+    assert len(load.failures) < 0.01 * load.total, "\n".join(load.failures[:20])
+    with Clone() as now:
+        assert now.head == clone.head
+    assert settled(application(), clone.head)
+
+
+@pytest.mark.usefixtures("load")
+def test_where_git_is_elsewhere_a_good_canary_says_what_to_commit(another: str, clone: Clone) -> None:
+    told = {**variables([50], canary_image=another), "titanium_git_server": False}
+    run = playbook("playbooks/canary.yml", "-e", json.dumps(told))
+    assert run.returncode == 0, run.output
+    source = application()["spec"]["source"]
+    expected = f"All readers have it once you commit it: image blog-service of {source['path']} in {source['repoURL']}"
+    assert f"{another} was good with 50 % of the requests. {expected}" in run.stdout, run.stdout
+    nothing_is_left()
+    assert settled(application(), clone.head)
+    assert running_image() != another
+
+
+@pytest.mark.usefixtures("load")
+def test_a_canary_that_is_killed_is_told_of_and_ended_by_the_next(clone: Clone) -> None:
+    ansible = Path(sys.executable).with_name("ansible-playbook")
+    wanted = json.dumps({**variables([50], canary_environment={"LOG_LEVEL": "warning"}), "canary_seconds": 300})
+    with subprocess.Popen(
+        [ansible, "-i", "inventories/local", "playbooks/canary.yml", "-e", wanted],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as killed:
+        try:
+            wait("half of the readers", lambda: "canary" in json.dumps(routes()), 120)
+        finally:
+            os.killpg(killed.pid, signal.SIGKILL)
+    assert "paused by a canary of blog-service, begun " in told()
+    assert not settled(application(), clone.head)
+    code, output = canary({"LOG_LEVEL": "warning"}, [50])
+    assert code == 0, output
+    assert "End what one that was killed has left" in output
+    nothing_is_left()
+    assert settled(application(), clone.head)
+
+
+def routes() -> list[dict[str, Any]]:
+    """Return how requests go to blog-service."""
+    found: dict[str, Any] = json.loads(kubectl("-n", NAMESPACE, "get", "virtualservice", "blog-service", "-o", "json"))
+    result: list[dict[str, Any]] = found["spec"]["http"]
+    return result
+
+
+@pytest.mark.usefixtures("clone")
+def test_a_canary_leaves_alone_what_somebody_else_has_paused() -> None:
+    with by_hand():
+        code, output = canary({"LOG_LEVEL": "warning"}, [50])
+        assert code != 0
+        assert "is paused by a test" in output, output
+        assert paused(application())
 
 
 def pods() -> dict[str, str]:

@@ -17,7 +17,7 @@ import pytest
 
 from tests.harness.load import Load
 
-from .conftest import EDGE, KUBECONFIG, kubectl
+from .conftest import EDGE, KUBECONFIG, by_hand, kubectl
 from .mesh import NAMESPACE, connected_proxies, pod_of, running_proxies
 
 SERVICES = ("api-gateway", "auth-service", "user-service", "blog-service")
@@ -89,7 +89,7 @@ def test_eviction_of_a_pod(service: str) -> None:
 def test_scaling_out_and_in() -> None:
     """By the autoscaler's own means: its bounds are moved, and it follows."""
     bounds = {"minReplicas": 3}, {"minReplicas": 2}
-    with Load(EDGE) as load:
+    with by_hand(), Load(EDGE) as load:
         try:
             kubectl("-n", NAMESPACE, "patch", "hpa", "blog-service", "-p", json.dumps({"spec": bounds[0]}))
             deadline = time.monotonic() + 60

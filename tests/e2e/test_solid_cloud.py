@@ -173,6 +173,8 @@ def operator(site: Site, cloud: Cloud, lab: Lab, hypervisor: Hypervisor, tmp_pat
         "blog_images": {name: images[name] for name in services},
         "blog_overlay": str(overlay),
         "blog_replicas": 1,
+        # Argo CD's is the platform that runs there.
+        "blog_application": "",
         "blog_url": f"http://{address[1]}:{NODE_PORT}",
     }
     # A machine that does not come would be waited for as long as a real one.

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from scripts.gitops.repository import BLOG_SERVICE, Clone
-from scripts.gitops.status import pod_problems, problems, report
+from scripts.gitops.status import PAUSE, PAUSED_BY, paused, pod_problems, problems, report, settled, under_way
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -91,6 +91,61 @@ def test_an_application_that_was_never_looked_at() -> None:
     text, well = report(found)
     assert not well
     assert text.startswith("blog: Unknown and Unknown at no commit")
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def test_a_commit_that_is_settled() -> None:
+    assert settled(application(), COMMIT)
+    assert not settled(application(), COMMIT[::-1])
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"sync": {"status": "OutOfSync", "revision": COMMIT}},
+        {"sync": {"status": "Synced"}},
+        {"health": {"status": "Progressing"}},
+        {"operationState": {"phase": "Running"}},
+        {"conditions": [{"type": "SyncError", "message": "refused"}]},
+        {"resources": [{"kind": "Service", "name": "a", "status": "OutOfSync"}]},
+    ],
+)
+def test_a_commit_that_is_not(status: dict[str, Any]) -> None:
+    assert not settled(application(**status), COMMIT)
+
+
+def test_one_that_argocd_has_not_looked_at_is_not() -> None:
+    found = application()
+    del found["status"]
+    assert not settled(found, COMMIT)
+
+
+@pytest.mark.parametrize(("value", "is_paused"), [("true", True), ("1", True), ("false", False), ("perhaps", False)])
+def test_paused_is_what_argocd_takes_for_it(value: str, is_paused: bool) -> None:
+    found = application()
+    found["metadata"]["annotations"] = {PAUSE: value}
+    assert paused(found) is is_paused
+
+
+def test_a_pause_is_told_and_nothing_is_settled_in_it() -> None:
+    """What the status says is from before it."""
+    found = application()
+    found["metadata"]["annotations"] = {PAUSE: "true", PAUSED_BY: "a canary of blog-service, begun 2026-01-01T00:00:00Z"}
+    text, well = report(found)
+    assert not well
+    assert "paused by a canary of blog-service, begun 2026-01-01T00:00:00Z" in text
+    assert f"annotate application blog {PAUSE}- {PAUSED_BY}-" in text
+    assert not settled(found, COMMIT)
+    del found["metadata"]["annotations"][PAUSED_BY]
+    assert "paused by somebody" in report(found)[0]
+
+
+def test_a_sync_is_under_way_from_the_moment_it_is_asked_for() -> None:
+    assert not under_way(application())
+    assert under_way(application(operationState={"phase": "Running"}))
+    assert under_way(application() | {"operation": {"sync": {}}})
 
 
 def test_pods_say_what_keeps_them() -> None:
