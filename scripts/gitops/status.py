@@ -115,7 +115,7 @@ def problems(found: Object) -> list[str]:
     lines = [f"{c['type']}: {c['message']}" for c in status.get("conditions", [])]
     if paused(found):
         who = found["metadata"]["annotations"].get(PAUSED_BY, "somebody")
-        lines.insert(0, f"paused by {who}: Argo CD looks at nothing, and what is below is older than that; {MEND}")
+        lines.insert(0, f"paused by {who}: Argo CD does nothing meanwhile, and what it says is from before; {MEND}")
     if operation.get("phase", "Succeeded") != "Succeeded":
         lines.append(f"last sync: {operation['phase']}: {operation.get('message', '')}".rstrip(": "))
         lines += [
