@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 NO_MESH_TELEMETRY = "proxies without Istio's own filters (the inventory local) do not count by source and destination."
 NO_ARGOCD = "Argo CD does not run here."
+NO_SYNC = "Argo CD has synced nothing since it was started, or does not run here."
 OPEN = (None, "green"), (1.0, "red")
 
 
@@ -302,7 +303,7 @@ def gitops() -> Dashboard:
                     "Syncs by result",
                     "ops",
                     ("sum by (name, phase) (increase(argocd_app_sync_total[$__rate_interval]))", "{{name}} {{phase}}"),
-                    may_be_empty=NO_ARGOCD,
+                    may_be_empty=NO_SYNC,
                 ),
             ],
             "Work": [

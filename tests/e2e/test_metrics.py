@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from .conftest import kubectl
+from .conftest import ROOT, kept_by_argocd, kubectl
 from .mesh import NAMESPACE, pod_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ JOBS = {
     "kube-controller-manager", "kube-scheduler", "kubelet", "node-exporter", "postgresql", "prometheus", "prometheus-operator", "redis",
     "user-service",
 }  # fmt: skip
+
+ARGOCD_JOBS = {"argocd", "argocd-repo-server"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,14 +59,15 @@ def test_web_pages_answer_on_their_node_ports() -> None:
 
 
 def test_every_target_is_up() -> None:
+    expected = JOBS | (ARGOCD_JOBS if kept_by_argocd() else set())
     deadline = time.monotonic() + 120
     while True:
         seen = targets()
         down = [f"{t['labels']['job']} {t['scrapeUrl']}: {t['lastError']}" for t in seen if t["health"] != "up"]
         jobs = {target["labels"]["job"] for target in seen}
-        if not down and jobs >= JOBS:
+        if not down and jobs >= expected:
             return
-        assert time.monotonic() < deadline, f"missing: {sorted(JOBS - jobs)}; down: {down}"
+        assert time.monotonic() < deadline, f"missing: {sorted(expected - jobs)}; down: {down}"
         time.sleep(5)
 
 
@@ -88,6 +92,17 @@ def test_series_say_which_service_and_pod() -> None:
     assert query("etcd_server_has_leader == 1")
     assert query("node_memory_MemAvailable_bytes > 0")
     assert query("min(istio_agent_cert_expiry_seconds{job='envoy'}) > 0")
+
+
+def test_argocd_has_its_rules_and_what_they_read() -> None:
+    """Where it runs; elsewhere there are no rules either."""
+    loaded = [group["name"] for group in httpx.get(f"{PROMETHEUS}/api/v1/rules", timeout=10).json()["data"]["groups"]]
+    assert ("gitops" in loaded) == kept_by_argocd(), loaded
+    if kept_by_argocd():
+        names = set(re.findall(r"\bargocd_\w+", (ROOT / "roles/prometheus/files/rules/gitops.yaml").read_text()))
+        assert names
+        assert [name for name in sorted(names) if not query(name)] == []
+        assert query('argocd_app_info{name="blog", sync_status="Synced", health_status="Healthy"}')
 
 
 # A name that no earlier run's alert has, which may not have been given up yet.
