@@ -61,13 +61,17 @@ def refresh(name: str = APPLICATION, seconds: float = 20) -> None:
 def pause(who: str, name: str = APPLICATION, seconds: float = 120) -> None:
     """Have Argo CD leave the application alone, once no sync is under way; raise TimeoutError if one does not end."""
     deadline = time.monotonic() + seconds
-    while under_way(found := application(name)):
-        if time.monotonic() > deadline:
-            raise TimeoutError(report(found)[0])
-        time.sleep(0.5)
-    kubectl("-n", NAMESPACE, "annotate", "--overwrite", "application", name, f"{PAUSE}=true", f"{PAUSED_BY}={who}")
-    # A look that had begun is over by then.
-    time.sleep(2)
+    while time.monotonic() < deadline:
+        if under_way(application(name)):
+            time.sleep(0.5)
+            continue
+        kubectl("-n", NAMESPACE, "annotate", "--overwrite", "application", name, f"{PAUSE}=true", f"{PAUSED_BY}={who}")
+        # A look that had begun is over by then; a sync that it began would stand still.
+        time.sleep(2)
+        if not under_way(application(name)):
+            return
+        resume(name)
+    raise TimeoutError(report(application(name))[0])
 
 
 def resume(name: str = APPLICATION) -> None:
