@@ -176,6 +176,45 @@ def test_changes_by_hand_are_taken_back_within_a_minute() -> None:
     wait("in order", lambda: report(application())[1], 60)
 
 
+def drift(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return what playbooks/drift.yml finds of the application."""
+    file = folder / "drift.json"
+    run = playbook("playbooks/drift.yml", "-e", f"drift_report={file}", "-e", json.dumps({"drift_roles": ["blog"]}))
+    found: dict[str, list[dict[str, Any]]] = json.loads(file.read_text())
+    assert run.returncode == (2 if any(found.values()) else 0), run.output
+    return found
+
+
+@pytest.mark.usefixtures("clone")
+def test_drift_that_argocd_does_not_take_back_is_reported(tmp_path: Path) -> None:
+    """By an Argo CD that only looks, and by one that is paused and cannot tell."""
+
+    def automated(value: object) -> None:
+        patch = json.dumps({"spec": {"syncPolicy": {"automated": value}}})
+        kubectl("-n", ARGOCD, "patch", "application", "blog", "--type=merge", "-p", patch)
+
+    assert drift(tmp_path) == {"drift": [], "errors": []}
+    before = application()["spec"]["syncPolicy"]["automated"]
+    automated(None)
+    try:
+        patch = json.dumps({"data": {"LOG_LEVEL": "debug"}})
+        kubectl("-n", NAMESPACE, "patch", "configmap", "service-environment", "--type=merge", "-p", patch)
+        kubectl("-n", NAMESPACE, "delete", "pdb", "api-gateway")
+        wait("both differ", lambda: told().count("differs from git") == 2, 60)
+        found = drift(tmp_path)
+    finally:
+        automated(before)
+    assert found["errors"] == []
+    assert sorted((row["object"], row["change"]) for row in found["drift"]) == [
+        (f"ConfigMap {NAMESPACE}/service-environment", "changed"),
+        (f"PodDisruptionBudget {NAMESPACE}/api-gateway", "missing"),
+    ]
+    wait("taken back", lambda: report(application())[1], 60)
+    with by_hand():
+        [error] = drift(tmp_path)["errors"]
+        assert error["message"] == "it is paused by a test"
+
+
 @pytest.mark.usefixtures("load")
 def test_an_image_that_is_not_there(clone: Clone) -> None:
     text = (clone.path / IMAGES).read_text()
