@@ -9,7 +9,6 @@ from tests.harness.load import Load
 from .conftest import EDGE, kubectl, playbook, well
 from .mesh import NAMESPACE
 
-
 BROKEN = {"AUTH_SERVICE_URL": "http://auth-service:1"}
 """It starts and says that it is ready, but every write fails: it does not find who has the keys."""
 

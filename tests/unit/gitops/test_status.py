@@ -132,7 +132,10 @@ def test_paused_is_what_argocd_takes_for_it(value: str, is_paused: bool) -> None
 def test_a_pause_is_told_and_nothing_is_settled_in_it() -> None:
     """What the status says is from before it."""
     found = application()
-    found["metadata"]["annotations"] = {PAUSE: "true", PAUSED_BY: "a canary of blog-service, begun 2026-01-01T00:00:00Z"}
+    found["metadata"]["annotations"] = {
+        PAUSE: "true",
+        PAUSED_BY: "a canary of blog-service, begun 2026-01-01T00:00:00Z",
+    }
     text, well = report(found)
     assert not well
     assert "paused by a canary of blog-service, begun 2026-01-01T00:00:00Z" in text
