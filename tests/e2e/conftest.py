@@ -37,6 +37,11 @@ class Run:
     def output(self) -> str:
         return self.stdout + self.stderr
 
+    @property
+    def words(self) -> str:
+        """The output in one line: messages are broken at any word."""
+        return " ".join(self.output.split())
+
     def recap(self, what: str) -> int:
         """How many tasks ended as `what` (`ok`, `changed`, `failed`, ...)."""
         return sum(int(n) for n in re.findall(rf"\b{what}=(\d+)", self.stdout))

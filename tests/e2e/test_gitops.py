@@ -391,8 +391,8 @@ def test_a_good_canary_is_promoted_by_a_commit(another: str, clone: Clone) -> No
     """Nothing else is in it, and Argo CD did not take the readers away meanwhile."""
     run = playbook("playbooks/canary.yml", "-e", json.dumps(variables([10, 50], canary_image=another)))
     assert run.returncode == 0, run.output
-    assert f"{another} was good with 50 % of the requests, and is what all readers have now" in run.stdout
-    asked = [int(number) for number in re.findall(r"%: 0 of (\d+) requests failed", run.stdout)]
+    assert f"{another} was good with 50 % of the requests, and is what all readers have now" in run.words
+    asked = [int(number) for number in re.findall(r"%: 0 of (\d+) requests failed", run.words)]
     assert len(asked) == 2, run.stdout
     assert min(asked) > 0, "Argo CD took the route back"
     nothing_is_left()
@@ -426,7 +426,7 @@ def test_where_git_is_elsewhere_a_good_canary_says_what_to_commit(another: str, 
     assert run.returncode == 0, run.output
     source = application()["spec"]["source"]
     expected = f"All readers have it once you commit it: image blog-service of {source['path']} in {source['repoURL']}"
-    assert f"{another} was good with 50 % of the requests. {expected}" in run.stdout, run.stdout
+    assert f"{another} was good with 50 % of the requests. {expected}" in run.words, run.output
     nothing_is_left()
     assert settled(application(), clone.head)
     assert running_image() != another

@@ -197,7 +197,7 @@ class Platform:
         self.cluster.patch(f"{APPLICATIONS}/blog", body)
 
     def canary(self, **variables: Any) -> tuple[int, str]:
-        """Run the playbook."""
+        """Run the playbook; return its end and its output in one line, since messages are broken at any word."""
         told = {
             "titanium_kubeconfig": str(self.cluster.kubeconfig),
             "canary_image": NEW,
@@ -232,7 +232,7 @@ class Platform:
             timeout=400,
             check=False,
         )
-        return run.returncode, (self.folder / "output").read_text()
+        return run.returncode, " ".join((self.folder / "output").read_text().split())
 
     def nothing_is_left(self) -> None:
         """As it was, and nobody is paused."""
