@@ -311,6 +311,19 @@ def test_argo_cd_follows_the_repository(place: Place) -> None:
     assert {"argocd-metrics", "argocd-repo-server"} <= set(place.monitoring("servicemonitors"))
 
 
+@pytest.mark.timeout(600)
+def test_off_removes_them(place: Place) -> None:
+    """And leaves what is another layer's, and what was kept."""
+    off = json.dumps({f"titanium_{layer}": False for layer in ("metrics", "logs", "grafana")})
+    place.site.must("site.yml", *LAYERS, "-e", off)
+    assert {name.split("/")[1].split("-")[0] for name in place.workloads} == {"argocd"}
+    kinds = {item["spec"]["group"] for item in place.items("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")}
+    assert kinds == {"argoproj.io"}
+    assert place.plane.exists("/api/v1/namespaces/monitoring/persistentvolumeclaims/data-loki-0")
+    again = place.site.must("site.yml", *LAYERS, "-e", off)
+    assert again.recap("changed") == 0, again.output
+
+
 def test_where_there_is_no_repository_it_says_so(tmp_path: Path) -> None:
     site = operators_machine("solid-cloud", tmp_path)
     del site.environment["TITANIUM_GIT_URL"]
