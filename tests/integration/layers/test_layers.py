@@ -280,9 +280,7 @@ def test_what_is_reached_from_outside(place: Place) -> None:
 
 
 def test_grafana_has_what_there_is(place: Place) -> None:
-    found = {
-        item["metadata"]["name"]: item["data"] for item in place.items("/api/v1/namespaces/monitoring/configmaps")
-    }
+    found = {item["metadata"]["name"]: item["data"] for item in place.items("/api/v1/namespaces/monitoring/configmaps")}
     sources = {entry["name"] for entry in json.loads(found["grafana"]["datasources.yaml"])["datasources"]}
     assert sources == {"Prometheus", "Alertmanager", "Loki"}
     shown = {name.removeprefix("grafana-dashboard-") for name in found if name.startswith("grafana-dashboard-")}

@@ -102,7 +102,9 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
     home = make_home(tmp_path_factory.mktemp("home"))
     rendered = tmp_path_factory.mktemp("rendered")
     mirror = releases(tmp_path_factory.mktemp("mirror"))
-    output = home.play("site.yml", "--check", "-e", f"titanium_download_mirror={mirror}", TITANIUM_RENDER_TO=str(rendered))
+    output = home.play(
+        "site.yml", "--check", "-e", f"titanium_download_mirror={mirror}", TITANIUM_RENDER_TO=str(rendered)
+    )
     return FirstRun(home, output, rendered, mirror)
 
 

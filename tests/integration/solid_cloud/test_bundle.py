@@ -132,7 +132,9 @@ def test_made_and_installed_from(offline: Site, tmp_path: Path) -> None:
     release = f"github.com/k3s-io/k3s/releases/download/{lock['downloads']['k3s']['version']}/k3s"
     downloads = {file.path: file.sha256 for file in bundle.index.files if file.path.startswith("downloads/")}
     program = (tmp_path / "mirror" / release).read_bytes()
-    manifests = {f"downloads/{place(lock['downloads'][name]['url'])}": lock["downloads"][name]["sha256"] for name in NAMES}
+    manifests = {
+        f"downloads/{place(lock['downloads'][name]['url'])}": lock["downloads"][name]["sha256"] for name in NAMES
+    }
     assert downloads == {f"downloads/{release}": hashlib.sha256(program).hexdigest(), **manifests}
 
     # On a machine that has nothing: the layers are left out, what comes before them is not.
