@@ -29,7 +29,8 @@ def own_address() -> str:
     shown = subprocess.run(
         ["ip", "-json", "-4", "address", "show", "scope", "global"], capture_output=True, text=True, check=True
     ).stdout
-    found = [address["local"] for link in json.loads(shown) for address in link.get("addr_info", [])]
+    links = json.loads(shown)
+    found = [entry["local"] for link in links for entry in link.get("addr_info", []) if "local" in entry]
     if not found:
         raise RuntimeError("this machine has no address beside its loopback interface's")
     return str(found[0])
@@ -151,9 +152,10 @@ class Node:
     def _operate(self) -> None:
         for kind in OPERATED:
             base = f"/apis/monitoring.coreos.com/v1/{kind}"
-            answer = self.plane.request("GET", base)
             # Before its CRD is there nobody knows of the kind.
-            for made in answer.body.get("items", []) if answer.status == 200 else []:
+            if self.plane.request("GET", base, plain=True).status != 200:
+                continue
+            for made in self.plane.get(base)["items"]:
                 if made.get("status"):
                     continue
                 metadata = made["metadata"]

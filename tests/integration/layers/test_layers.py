@@ -142,6 +142,9 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             labels = {"pod-security.kubernetes.io/enforce": level}
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
             plane.create("/api/v1/namespaces", body)
+        # Here it takes moments, or never.
+        roles = ("prometheus", "loki", "otel_collector", "grafana", "argocd")
+        site.extra |= {f"{role}_wait_timeout": 90 for role in roles}
         # What Argo CD makes of its repository is its own business.
         site.extra |= ALL_ON | {"titanium_kubeconfig": str(plane.kubeconfig), "argocd_wait": False}
         with Node(plane) as node:
