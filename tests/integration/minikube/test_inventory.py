@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
+from plugins.lookup.lock import image, place
 from plugins.lookup.rendered_images import LookupModule
 from plugins.module_utils.bundle import Bundle
+from tests.harness.releases import releases
 
 ROOT = Path(__file__).resolve().parents[3]
 DOUBLE = ROOT / "tests/doubles/minikube"
@@ -88,6 +90,7 @@ class FirstRun:
     home: Home
     output: str
     rendered: Path
+    mirror: str
 
     @property
     def images(self) -> list[str]:
@@ -98,7 +101,11 @@ class FirstRun:
 def first(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
     home = make_home(tmp_path_factory.mktemp("home"))
     rendered = tmp_path_factory.mktemp("rendered")
-    return FirstRun(home, home.play("site.yml", "--check", TITANIUM_RENDER_TO=str(rendered)), rendered)
+    mirror = releases(tmp_path_factory.mktemp("mirror"))
+    output = home.play(
+        "site.yml", "--check", "-e", f"titanium_download_mirror={mirror}", TITANIUM_RENDER_TO=str(rendered)
+    )
+    return FirstRun(home, output, rendered, mirror)
 
 
 def start(home: Home, *, made: bool) -> None:
@@ -116,18 +123,18 @@ def test_what_it_runs_is_built_on_the_node_or_locked(first: FirstRun) -> None:
     assert not any("start" in call for call in first.home.calls())
 
     images = set(first.images)
-    built = {image for image in images if image.startswith("localhost/minikube/")}
-    assert {re.sub(r".*/(.*):[0-9a-f]{16}$", r"\1", image) for image in built} == SERVICES
-    assert all(f"minikube: + {image}" in first.output for image in built)
+    built = {name for name in images if name.startswith("localhost/minikube/")}
+    assert {re.sub(r".*/(.*):[0-9a-f]{16}$", r"\1", name) for name in built} == SERVICES
+    assert all(f"minikube: + {name}" in first.output for name in built)
     lock = yaml.safe_load((ROOT / "lock.yml").read_text())["images"].values()
-    locked = {f"{entry['repository']}:{entry['tag']}@{entry['digest']}" for entry in lock if entry["digest"]}
+    locked = {image(entry) for entry in lock}
     assert images - built <= locked, f"outside lock.yml: {sorted(images - built - locked)}"
     # Node ports are of use on the host only if the profile publishes them.
     ports = {
         int(port) for path in first.rendered.glob("*.yaml") for port in re.findall(r"nodePort: (\d+)", path.read_text())
     }
     published = yaml.safe_load((ROOT / "roles/minikube/defaults/main.yml").read_text())["minikube_ports"]
-    assert 31304 in ports
+    assert {31304, 30090, 30093} <= ports
     assert ports <= set(published)
 
 
@@ -151,21 +158,26 @@ def test_reset_keeps_a_profile_that_was_adopted(home: Home) -> None:
 def test_bundle(home: Home, first: FirstRun, tmp_path: Path) -> None:
     """Made of what is on the node, and what is in it is loaded instead of built and pulled."""
     start(home, made=True)
-    for image in first.images:
-        home.minikube("-p", "titanium", "image", "pull", image)
+    for name in first.images:
+        home.minikube("-p", "titanium", "image", "pull", name)
 
     archive = tmp_path / "all.bundle"
-    output = home.play("playbooks/bundle.yml", "-e", f"bundle_file={archive}")
+    mirror = ("-e", f"titanium_download_mirror={first.mirror}")
+    output = home.play("playbooks/bundle.yml", "-e", f"bundle_file={archive}", *mirror)
     bundle = Bundle(archive)
     assert bundle.fingerprint in output
-    assert [image["reference"] for image in bundle.index.images] == first.images
+    assert [entry["reference"] for entry in bundle.index.images] == first.images
     assert {Path(f.path).name for f in bundle.index.files if f.path.startswith("manifests/")} == {
         path.name for path in first.rendered.iterdir()
     }
+
+    operator = yaml.safe_load((ROOT / "lock.yml").read_text())["downloads"]["prometheus-operator"]
+    [download] = [file for file in bundle.index.files if file.path.startswith("downloads/")]
+    assert (download.path, download.sha256) == (f"downloads/{place(operator['url'])}", operator["sha256"])
 
     home.minikube("-p", "titanium", "image", "rm", *first.images)
     (home.folder / "cache").rename(home.folder / "cache-of-the-other-machine")
     arguments = ("-e", f"bundle={archive}", "-e", f"bundle_fingerprint={bundle.fingerprint}")
     output = home.play("site.yml", "--tags", "minikube", "--check", *arguments)
-    assert all(f"minikube: + {image}" in output for image in first.images)
+    assert all(f"minikube: + {name}" in output for name in first.images)
     assert not (home.folder / "cache/titanium/images").exists(), "check mode unpacks nothing"

@@ -101,8 +101,10 @@ class Site:
     def resolved(self, host: str, *names: str) -> dict[str, Any]:
         """Variables of a host as its tasks see them."""
         wanted = ", ".join(f"'{name}': {name}" for name in names)
+        extra = json.dumps(self.extra)
+        message = f"msg={{{{ {{{wanted}}} }}}}"
         shown = self.must_run(
-            "ansible", "-i", self.inventory, host, "-m", "ansible.builtin.debug", "-a", f"msg={{{{ {{{wanted}}} }}}}"
+            "ansible", "-i", self.inventory, host, "-e", extra, "-m", "ansible.builtin.debug", "-a", message
         )
         variables: dict[str, Any] = json.loads(shown.output.split("=>", 1)[1])["msg"]
         return variables

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from plugins.lookup.lock import place
 from plugins.module_utils.bundle import Bundle
 from tests.doubles import k3s as doubles
+from tests.harness.releases import NAMES, releases
 from tests.integration.terraform.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -38,6 +40,13 @@ PLAYBOOK = """\
     - ansible.builtin.debug:
         msg: "redis: {{{{ lookup('titanium.platform.lock', 'images.redis') }}}};"
 """
+#: Images of the lock file that run there, or remove what ran there.
+RUNS = {
+    *("istio-pilot", "istio-proxy", "istio-cni", "postgresql", "redis"),
+    *("prometheus-operator", "prometheus-config-reloader", "prometheus", "alertmanager", "kube-state-metrics"),
+    *("node-exporter", "postgres-exporter", "redis-exporter"),
+    *("loki", "otel-collector", "busybox", "grafana", "argocd"),
+}
 SERVICES = {"api-gateway", "auth-service", "user-service", "blog-service", "migrations"}
 
 
@@ -84,13 +93,17 @@ def offline(bare_site: Site, tmp_path: Path) -> Site:
     release = tmp_path / "mirror/github.com/k3s-io/k3s/releases/download" / pinned["version"] / "k3s"
     release.parent.mkdir(parents=True)
     release.write_bytes(program)
+    releases(tmp_path / "mirror")
     bare_site.environment |= {
         "ISTIOCTL": newest_istioctl(),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "TITANIUM_APP_REGISTRY": "registry.example.org/titanium",
         "TITANIUM_APP_VERSION": "1.0",
+        "TITANIUM_GIT_URL": "https://git.example.org/titanium.git",
     }
     bare_site.extra = {
+        # Beside what is on by default: all that there is.
+        "titanium_gitops": True,
         "bundle_pull_command": ["cp", str(image(tmp_path / "image.tar")), "ARCHIVE"],
         "titanium_download_mirror": f"file://{tmp_path}/mirror",
     }
@@ -113,14 +126,16 @@ def test_made_and_installed_from(offline: Site, tmp_path: Path) -> None:
     application = {f"registry.example.org/titanium/{name}:1.0" for name in SERVICES}
     assert application <= references
     assert references - application <= locked, f"outside lock.yml: {sorted(references - application - locked)}"
-    for name in ("istio-pilot", "istio-proxy", "istio-cni", "postgresql", "redis"):
+    for name in RUNS:
         assert any(r.startswith(f"{lock['images'][name]['repository']}:") for r in references), name
 
     release = f"github.com/k3s-io/k3s/releases/download/{lock['downloads']['k3s']['version']}/k3s"
-    [download] = [file for file in bundle.index.files if file.path.startswith("downloads/")]
+    downloads = {file.path: file.sha256 for file in bundle.index.files if file.path.startswith("downloads/")}
     program = (tmp_path / "mirror" / release).read_bytes()
-    assert download.path == f"downloads/{release}"
-    assert download.sha256 == hashlib.sha256(program).hexdigest()
+    manifests = {
+        f"downloads/{place(lock['downloads'][name]['url'])}": lock["downloads"][name]["sha256"] for name in NAMES
+    }
+    assert downloads == {f"downloads/{release}": hashlib.sha256(program).hexdigest(), **manifests}
 
     # On a machine that has nothing: the layers are left out, what comes before them is not.
     shutil.rmtree(tmp_path / "mirror")
@@ -139,6 +154,10 @@ def test_made_and_installed_from(offline: Site, tmp_path: Path) -> None:
     assert f"archives: {len(references)}" in installed.flat
     redis = lock["images"]["redis"]
     assert f"redis: {redis['repository']}:{redis['tag']};" in installed.flat
+    # The layers' roles find there what they would have downloaded; there is nowhere else.
+    offline.environment |= dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:1")
+    mirror = f"titanium_download_mirror=file://{tmp_path}/elsewhere/titanium/downloads"
+    offline.must("site.yml", "--check", "--tags", "metrics,logs,gitops,dashboards", "-e", mirror)
 
 
 def test_without_an_istioctl_it_is_not_known_what_the_mesh_runs(offline: Site, tmp_path: Path) -> None:
