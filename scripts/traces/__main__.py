@@ -35,9 +35,13 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     """Return what is asked for."""
     parser = argparse.ArgumentParser(prog="make traces ARGS='...'", description=__doc__)
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--request", help="identifier of a request: the header X-Request-ID of its answer; asks Loki first")
+    which.add_argument(
+        "--request", help="identifier of a request: the header X-Request-ID of its answer; asks Loki first"
+    )
     which.add_argument("--trace", type=trace_id, help="identifier of a trace, as log lines have it")
-    parser.add_argument("--since", type=loki.seconds, default="1h", help="how far back its lines are looked for: 15m, 6h, 2d (1h)")
+    parser.add_argument(
+        "--since", type=loki.seconds, default="1h", help="how far back its lines are looked for: 15m, 6h, 2d (1h)"
+    )
     parser.add_argument("--wait", type=loki.seconds, default="0s", help="how long to wait for it to be there (0s)")
     parser.add_argument(
         "--url", default=os.environ.get("JAEGER_URL", ""), help="address of Jaeger, if not by the API server"
@@ -50,7 +54,9 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-def look(wanted: argparse.Namespace, ask: Callable[[str], str], ask_loki: Callable[[str], str]) -> tuple[list[str], list[str]]:
+def look(
+    wanted: argparse.Namespace, ask: Callable[[str], str], ask_loki: Callable[[str], str]
+) -> tuple[list[str], list[str]]:
     """Return the identifiers of the traces that are meant, and lines about those that there are."""
     identifiers = [wanted.trace]
     if wanted.request:
@@ -78,7 +84,9 @@ def main() -> int:
             sys.stderr.write(f"Jaeger: {error}\nMend: is it there (titanium_traces: true), and ready?\n")
             return 2
         except loki.LokiError as error:
-            sys.stderr.write(f"Loki: {error}\nMend: is it there (titanium_logs: true), and ready? --trace asks without it.\n")
+            sys.stderr.write(
+                f"Loki: {error}\nMend: is it there (titanium_logs: true), and ready? --trace asks without it.\n"
+            )
             return 2
         if rows or time.monotonic() >= deadline:
             break

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -13,6 +12,9 @@ from scripts.logs.loki import LokiError
 from scripts.traces import __main__ as command
 from scripts.traces.__main__ import arguments
 from scripts.traces.jaeger import JaegerError, ask_cluster, ask_url, readable, spans, traces_of, tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
