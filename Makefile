@@ -82,11 +82,13 @@ load: venv venv-dev ## users as k6 plays them: PROFILE=smoke|load|stress|soak|jo
 alerts-drill: venv venv-dev ## break the running platform part by part and see who is told, and when (40 minutes): ARGS='postgresql cpu'
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHONPATH=services:. .venv-dev/bin/python -m tests.drills.alerts $(ARGS)
 
-.PHONY: dashboards logs
+.PHONY: dashboards logs traces
 dashboards: venv-dev ## draw all dashboards from the running Prometheus, and Loki where there is one; prints the page to open
 	@PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin/python -m scripts.dashboards.render $(ARGS)
 logs: venv ## lines of all services in the order of time, e.g. make logs ARGS='--request ID --since 6h'; docs/logs.md
 	@.venv/bin/python -m scripts.logs $(ARGS)
+traces: venv ## a request's spans in all services, e.g. make traces ARGS='--request ID'; docs/traces.md
+	@.venv/bin/python -m scripts.traces $(ARGS)
 
 ##@ development
 .PHONY: dev hooks lock

@@ -297,7 +297,11 @@ def run(drill: Drill, receiver: Receiver, readers: Readers) -> Outcome:
 def configure(*, receiver: bool) -> None:
     """Have Alertmanager tell this script, or as the inventory says."""
     # Loki's rules stay where there is a Loki.
-    variables: dict[str, Any] = {"titanium_metrics": True, "titanium_logs": runs("loki")}
+    variables: dict[str, Any] = {
+        "titanium_metrics": True,
+        "titanium_logs": runs("loki"),
+        "titanium_traces": runs("jaeger"),
+    }
     if receiver:
         url = f"http://{RECEIVER[0]}:{RECEIVER[1]}/"
         variables |= {

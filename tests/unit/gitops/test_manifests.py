@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,21 @@ def render(folder: str) -> tuple[Manifest, ...]:
     process = subprocess.run([kubectl, "kustomize", ROOT / folder], capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
     return tuple(yaml.safe_load_all(process.stdout))
+
+
+@functools.cache
+def render_with(overlay: str, component: str) -> tuple[Manifest, ...]:
+    """Return the objects of an overlay with a component on top, put together as the role blog does it."""
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder).resolve()
+        kustomization = {
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "resources": [os.path.relpath(ROOT / "gitops/overlays" / overlay, here)],
+            "components": [os.path.relpath(ROOT / "gitops/components" / component, here)],
+        }
+        (here / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+        return render.__wrapped__(str(here))
 
 
 def of_kind(overlay: str, kind: str) -> dict[str, Manifest]:

@@ -392,6 +392,11 @@ CASES: dict[str, list[Case]] = {
     "logs/OtelCollectorRefuses": [
         Case({'otelcol_receiver_refused_log_records_total{job="otel-collector", receiver="filelog"}': counter(0, 1)})
     ],
+    "traces/JaegerDown": [jobs("jaeger"), exported('up{job="jaeger", instance="i"}')],
+    "traces/JaegerRefusesSpans": [
+        Case({'otelcol_receiver_refused_spans_total{job="jaeger", receiver="otlp"}': counter(0, 1)}),
+        Case({'otelcol_receiver_refused_spans{job="jaeger", receiver="otlp"}': counter(0, 1)}),
+    ],
     "monitoring/TargetMissing": [jobs("prometheus", "alertmanager", "prometheus-operator")],
     "monitoring/TargetDown": [exported('up{job="node-exporter", instance="i"}')],
     "monitoring/PrometheusConfigBad": [exported('prometheus_config_last_reload_successful{job="prometheus"}')],
