@@ -211,28 +211,25 @@ class Platform:
         }
         if told["canary_image"] is None:
             del told["canary_image"]
-        # Nothing of it may be on the command line alone: what a role is given must win over it.
+        # The host's, since what is on the command line would win over what a role is given.
         inventory = self.folder / "inventory"
         play = ["-i", str(ROOT / "inventories/local"), "-i", str(inventory)]
         images = told.pop("blog_images")
-        inventory.write_text(json.dumps({"all": {"vars": {"blog_images": images}}}))
-        run = subprocess.run(
-            [
-                str(Path(sys.executable).with_name("ansible-playbook")),
-                *play,
-                "playbooks/canary.yml",
-                "-e",
-                json.dumps(told),
-            ],
-            cwd=ROOT,
-            env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
-            stdin=subprocess.DEVNULL,
-            stdout=(self.folder / "output").open("w"),
-            stderr=subprocess.STDOUT,
-            timeout=400,
-            check=False,
-        )
-        return run.returncode, " ".join((self.folder / "output").read_text().split())
+        inventory.write_text(json.dumps({"all": {"hosts": {"localhost": {"blog_images": images}}}}))
+        ansible = str(Path(sys.executable).with_name("ansible-playbook"))
+        output = self.folder / "output"
+        with output.open("w") as file:
+            run = subprocess.run(
+                [ansible, *play, "playbooks/canary.yml", "-e", json.dumps(told)],
+                cwd=ROOT,
+                env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                timeout=400,
+                check=False,
+            )
+        return run.returncode, " ".join(output.read_text().split())
 
     def nothing_is_left(self) -> None:
         """As it was, and nobody is paused."""
