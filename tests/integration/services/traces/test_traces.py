@@ -60,7 +60,7 @@ def configurations(folder: Path, variables: dict[str, Any]) -> dict[str, Any]:
     play, target = folder / "play.yml", folder / "configurations.json"
     play.write_text(PLAY)
     given = {"roles": str(ROOT / "roles"), "target": str(target), **variables}
-    command = [Path(sys.executable).parent / "ansible-playbook", play, "--extra-vars", json.dumps(given)]
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), str(play), "--extra-vars", json.dumps(given)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
     content: dict[str, Any] = json.loads(target.read_text())
     return content
