@@ -82,7 +82,7 @@ auth_schema = document(sessions.router)
 user_schema = document(accounts.router, internal.router)
 blog_schema = document(posts.router, categories.router, comments.router, drafts.router)
 operation_schema = document(operations())
-few = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+few = settings(max_examples=25, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
 def check(case: Case, url: str, token: str) -> None:

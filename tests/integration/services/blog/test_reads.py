@@ -126,7 +126,7 @@ async def test_search_keeps_its_words_in_links(client: httpx.AsyncClient, mina: 
     assert len(response.json() + following.json()) == 3
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(query=st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60))
 async def test_any_search_is_answered(client: httpx.AsyncClient, query: str) -> None:
     response = await client.get("/blog/api/posts", params={"q": query})
@@ -163,7 +163,7 @@ QUERIES = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(query=QUERIES)
 async def test_the_short_way_and_fastapi_agree(client: httpx.AsyncClient, query: list[tuple[str, str]]) -> None:
     """An unknown parameter in front sends the same query the long way."""

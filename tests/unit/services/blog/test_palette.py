@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import blog_service
@@ -50,8 +50,6 @@ def test_no_two_colours_are_easily_confused() -> None:
             assert palette.distance(first, second) > 0.09, (first, second)
 
 
-# No deadline: a busy machine is not a wrong colour.
-@settings(deadline=None)
 @given(st.integers(1, 60))
 def test_neighbours_differ_however_many_categories_there_are(count: int) -> None:
     assigned = list(palette.COLORS[:3])
