@@ -110,7 +110,7 @@ def offline(bare_site: Site, tmp_path: Path) -> Site:
     return bare_site
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_made_and_installed_from(offline: Site, tmp_path: Path) -> None:
     archive = tmp_path / "all.bundle"
     made = offline.must("playbooks/bundle.yml", "-e", f"bundle_file={archive}")
