@@ -24,6 +24,8 @@ from tests.integration.plugins.control_plane import ControlPlane
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.layers
+
 ROOT = Path(__file__).resolve().parents[3]
 NAMESPACE, ARGOCD = "titanium-prod", "argocd"
 OLD, NEW = "registry.example.org/blog-service:old", "registry.example.org/blog-service:new"

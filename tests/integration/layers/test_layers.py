@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.layers
+
 LAYERS = ("--tags", "metrics,logs,gitops,dashboards")
 ALL_ON: dict[str, Any] = {f"titanium_{layer}": True for layer in ("metrics", "logs", "gitops", "grafana")}
 LOCKED = {name: image(entry) for name, entry in yaml.safe_load((ROOT / "lock.yml").read_text())["images"].items()}

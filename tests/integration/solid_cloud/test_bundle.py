@@ -40,9 +40,9 @@ PLAYBOOK = """\
     - ansible.builtin.debug:
         msg: "redis: {{{{ lookup('titanium.platform.lock', 'images.redis') }}}};"
 """
-#: Images of the lock file that run there, or remove what ran there.
-RUNS = {
-    *("istio-pilot", "istio-proxy", "istio-cni", "postgresql", "redis"),
+#: Images of the lock file that run there, or remove what ran there; and those of the layers on top.
+RUNS = {"istio-pilot", "istio-proxy", "istio-cni", "postgresql", "redis"}
+LAYERS_RUN = {
     *("prometheus-operator", "prometheus-config-reloader", "prometheus", "alertmanager", "kube-state-metrics"),
     *("node-exporter", "postgres-exporter", "redis-exporter"),
     *("loki", "otel-collector", "busybox", "grafana", "argocd"),
@@ -102,8 +102,6 @@ def offline(bare_site: Site, tmp_path: Path) -> Site:
         "TITANIUM_GIT_URL": "https://git.example.org/titanium.git",
     }
     bare_site.extra = {
-        # Beside what is on by default: all that there is.
-        "titanium_gitops": True,
         "bundle_pull_command": ["cp", str(image(tmp_path / "image.tar")), "ARCHIVE"],
         "titanium_download_mirror": f"file://{tmp_path}/mirror",
     }
@@ -111,7 +109,9 @@ def offline(bare_site: Site, tmp_path: Path) -> Site:
 
 
 @pytest.mark.timeout(900)
-def test_made_and_installed_from(offline: Site, tmp_path: Path) -> None:
+@pytest.mark.parametrize("layers", [False, pytest.param(True, marks=pytest.mark.layers)])
+def test_made_and_installed_from(offline: Site, tmp_path: Path, layers: bool) -> None:
+    offline.extra |= {f"titanium_{layer}": layers for layer in ("metrics", "logs", "gitops", "grafana")}
     archive = tmp_path / "all.bundle"
     made = offline.must("playbooks/bundle.yml", "-e", f"bundle_file={archive}")
     bundle = Bundle(archive)
@@ -126,14 +126,16 @@ def test_made_and_installed_from(offline: Site, tmp_path: Path) -> None:
     application = {f"registry.example.org/titanium/{name}:1.0" for name in SERVICES}
     assert application <= references
     assert references - application <= locked, f"outside lock.yml: {sorted(references - application - locked)}"
-    for name in RUNS:
+    for name in RUNS | (LAYERS_RUN if layers else set()):
         assert any(r.startswith(f"{lock['images'][name]['repository']}:") for r in references), name
 
     release = f"github.com/k3s-io/k3s/releases/download/{lock['downloads']['k3s']['version']}/k3s"
     downloads = {file.path: file.sha256 for file in bundle.index.files if file.path.startswith("downloads/")}
     program = (tmp_path / "mirror" / release).read_bytes()
     manifests = {
-        f"downloads/{place(lock['downloads'][name]['url'])}": lock["downloads"][name]["sha256"] for name in NAMES
+        f"downloads/{place(lock['downloads'][name]['url'])}": lock["downloads"][name]["sha256"]
+        for name in NAMES
+        if layers
     }
     assert downloads == {f"downloads/{release}": hashlib.sha256(program).hexdigest(), **manifests}
 
