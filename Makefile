@@ -50,9 +50,11 @@ push-demo: venv ## push a new banner to the local git server and time it until r
 	@$(VENV)/bin/python -m scripts.gitops.push_demo $(ARGS)
 
 ##@ tests, cheapest first
-.PHONY: test lint unit integration molecule e2e chaos
-test: venv venv-dev ## the tests, but those that run only by name (CONTRIBUTING.md)
+.PHONY: test test-all lint unit integration molecule e2e chaos
+test: venv venv-dev ## the tests, but the slow ones and those that run only by name (CONTRIBUTING.md)
 	@tests/run
+test-all: venv venv-dev ## with the slow ones
+	@TITANIUM_TEST_SLOW=yes tests/run
 lint: venv-dev ## formatters, linters, type checkers
 	@tests/run lint
 unit: venv-dev ## unit tests

@@ -34,6 +34,7 @@ def wait_for(what: str, limit: float, reached: object) -> float:
     return time.monotonic() - begin
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_load_makes_more_pods_and_its_end_fewer() -> None:
     before = replicas()

@@ -183,6 +183,7 @@ def operator(site: Site, cloud: Cloud, lab: Lab, hypervisor: Hypervisor, tmp_pat
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=110s", check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_from_keys_to_a_platform_and_back(operator: Site, cloud: Cloud, lab: Lab) -> None:
     state = Path(operator.environment["XDG_STATE_HOME"]) / "titanium/solid-cloud"

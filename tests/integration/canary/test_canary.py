@@ -24,7 +24,7 @@ from tests.integration.plugins.control_plane import ControlPlane
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.layers
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMESPACE, ARGOCD = "titanium-prod", "argocd"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.layers
+pytestmark = pytest.mark.slow
 
 LAYERS = ("--tags", "metrics,logs,gitops,dashboards")
 ALL_ON: dict[str, Any] = {f"titanium_{layer}": True for layer in ("metrics", "logs", "gitops", "grafana")}

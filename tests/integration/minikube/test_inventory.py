@@ -154,6 +154,7 @@ def test_reset_keeps_a_profile_that_was_adopted(home: Home) -> None:
     assert home.profiles() == {"titanium": "Running"}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_bundle(home: Home, first: FirstRun, tmp_path: Path) -> None:
     """Made of what is on the node, and what is in it is loaded instead of built and pulled."""

@@ -109,7 +109,7 @@ def offline(bare_site: Site, tmp_path: Path) -> Site:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("layers", [False, pytest.param(True, marks=pytest.mark.layers)])
+@pytest.mark.parametrize("layers", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_made_and_installed_from(offline: Site, tmp_path: Path, layers: bool) -> None:
     offline.extra |= {f"titanium_{layer}": layers for layer in ("metrics", "logs", "gitops", "grafana")}
     archive = tmp_path / "all.bundle"
