@@ -61,7 +61,7 @@ unit: venv-dev ## unit tests
 	@tests/run unit
 integration: venv venv-dev ## tests on a real PostgreSQL and Redis
 	@tests/run integration
-molecule: venv venv-dev ## every role on the real local cluster
+molecule: venv venv-dev ## roles on the real local cluster, or one: ROLE=redis
 	@ROLE=$(ROLE) tests/run molecule
 e2e: venv venv-dev ## the whole platform, from outside
 	@tests/run e2e

@@ -18,7 +18,7 @@ import pytest
 from scripts.gitops.status import application, pause, report, resume
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBECONFIG = Path("/var/lib/titanium/kubeconfig")
@@ -94,6 +94,15 @@ def well(within: float = 90) -> None:
     while kept_by_argocd() and not (told := report(application()))[1]:
         assert time.monotonic() < deadline, told[0]
         time.sleep(0.5)
+
+
+def taken_back(check: Callable[[], object], within: float = 60) -> None:
+    """Wait until Argo CD has taken back what was changed by hand, and all is well."""
+    deadline = time.monotonic() + within
+    while not check():
+        assert time.monotonic() < deadline, f"Argo CD did not take it back within {within} s"
+        time.sleep(1)
+    well()
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from tests.harness.load import Load
 
 from .conftest import EDGE, ROOT, by_hand, kept_by_argocd, kubectl, playbook
 from .mesh import NAMESPACE
-from .test_canary import BROKEN, canary, nothing_is_left, variables
+from .test_canary import broken_one_is_rolled_back, canary, nothing_is_left, routes, variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -407,13 +407,7 @@ def test_a_good_canary_is_promoted_by_a_commit(another: str, clone: Clone) -> No
 
 
 def test_a_bad_canary_is_aborted(clone: Clone) -> None:
-    with Load(EDGE, reads=40, writes=8) as load:
-        code, output = canary(BROKEN, [5, 50])
-        nothing_is_left()
-    print("\n" + load.report("a broken canary"))
-    assert code != 0
-    assert "was rolled back; all readers have the old version" in output, output
-    assert len(load.failures) < 0.01 * load.total, "\n".join(load.failures[:20])
+    broken_one_is_rolled_back()
     with Clone() as now:
         assert now.head == clone.head
     assert settled(application(), clone.head)
@@ -455,13 +449,6 @@ def test_a_canary_that_is_killed_is_told_of_and_ended_by_the_next(clone: Clone) 
     assert "End what one that was killed has left" in output
     nothing_is_left()
     assert settled(application(), clone.head)
-
-
-def routes() -> list[dict[str, Any]]:
-    """Return how requests go to blog-service."""
-    found: dict[str, Any] = json.loads(kubectl("-n", NAMESPACE, "get", "virtualservice", "blog-service", "-o", "json"))
-    result: list[dict[str, Any]] = found["spec"]["http"]
-    return result
 
 
 @pytest.mark.usefixtures("clone")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import time
 
-from .conftest import kept_by_argocd, kubectl, playbook, well
+from .conftest import kept_by_argocd, kubectl, playbook, taken_back
 
 NAMESPACE = "titanium-prod"
 
@@ -31,11 +30,7 @@ def test_edited_deployment_is_shown_and_mended() -> None:
     kubectl("-n", NAMESPACE, "patch", "deployment", "blog-service", "-p", patch)
     if kept_by_argocd():
         # Who mends it is another one, and a run has nothing to show.
-        deadline = time.monotonic() + 60
-        while int(kubectl(*history)) != wanted:
-            assert time.monotonic() < deadline, "Argo CD did not take it back within a minute"
-            time.sleep(1)
-        well()
+        taken_back(lambda: int(kubectl(*history)) == wanted)
         quiet = playbook("site.yml", "--tags", "blog", "--check", "--diff")
         assert quiet.returncode == 0, quiet.output
         assert quiet.recap("changed") == 0, quiet.output
