@@ -50,10 +50,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import yaml
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
+from ansible_collections.titanium.platform.plugins.module_utils import yaml_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +83,7 @@ class Catalogue:
     def __init__(self, root: Path = ROOT, cache_dir: str = "~/.cache/titanium") -> None:
         self.root = root
         self.cache_dir = cache_dir
-        self.recipes: dict[str, Any] = yaml.safe_load((root / RECIPES).read_text())
+        self.recipes: dict[str, Any] = yaml_file.read(root / RECIPES)
         self.images: dict[str, dict[str, Any]] = self.recipes["images"]
 
     def recipe(self, name: str) -> dict[str, Any]:
@@ -157,7 +157,7 @@ class Catalogue:
 
     def module_pin(self, name: str) -> str:
         """Return the folder of the go.mod and go.sum that pin the module of the image ``name``."""
-        programs = yaml.safe_load((self.root / "lock.yml").read_text())["go"]
+        programs = yaml_file.read(self.root / "lock.yml")["go"]
         return str(self.root / "roles/go_binaries/files" / programs[self.recipe(name)["binary"]]["source"])
 
     def reference(self, name: str) -> str:

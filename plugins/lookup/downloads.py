@@ -47,7 +47,8 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.titanium.platform.plugins.lookup.lock import LOCK, downloads, load
+from ansible_collections.titanium.platform.plugins.lookup.lock import LOCK, downloads
+from ansible_collections.titanium.platform.plugins.module_utils import yaml_file
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
@@ -59,7 +60,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         mirror = str(self._templar.template(self.get_option("titanium_download_mirror") or ""))
         wanted = self.get_option("architectures")
         try:
-            return [file for term in terms for file in downloads(load(LOCK), term, wanted, mirror)]
+            return [file for term in terms for file in downloads(yaml_file.read(LOCK), term, wanted, mirror)]
         except (OSError, yaml.YAMLError) as error:
             raise AnsibleLookupError(f"cannot read the lock file: {error}") from error
         except LookupError as error:

@@ -39,9 +39,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
+from ansible_collections.titanium.platform.plugins.module_utils import yaml_file
 
 COLLECTION = Path(__file__).resolve().parents[2]
 SOURCES = COLLECTION / "roles" / "go_binaries" / "files"
@@ -73,7 +73,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         """
         self.set_options(var_options=variables, direct=kwargs)
         cache = Path(str(self.get_option("cache_dir"))).expanduser()
-        programs = yaml.safe_load((COLLECTION / "lock.yml").read_text())["go"]
+        programs = yaml_file.read(COLLECTION / "lock.yml")["go"]
         folders = []
         for name in terms:
             if name not in programs:

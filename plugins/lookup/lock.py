@@ -63,7 +63,6 @@ _raw:
 """
 
 import difflib
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -72,6 +71,7 @@ import yaml
 from ansible.errors import AnsibleLookupError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.lookup import LookupBase
+from ansible_collections.titanium.platform.plugins.module_utils import yaml_file
 
 # The lock file lies at the root of the collection, installed or in place.
 LOCK = Path(__file__).absolute().parents[2] / "lock.yml"
@@ -89,22 +89,11 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         )
         digests = boolean(self._templar.template(self.get_option("titanium_image_digests")))
         try:
-            return [resolve(load(LOCK), term, registry, mirror, digests=digests) for term in terms]
+            return [resolve(yaml_file.read(LOCK), term, registry, mirror, digests=digests) for term in terms]
         except (OSError, yaml.YAMLError) as error:
             raise AnsibleLookupError(f"cannot read the lock file: {error}") from error
         except LookupError as error:
             raise AnsibleLookupError(str(error.args[0])) from error
-
-
-@cache
-def _parse(path: Path, modified: int) -> Any:
-    del modified  # part of the cache's key: an edited file is read again
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
-def load(path: Path) -> Any:
-    """Return the content of the lock file."""
-    return _parse(path, path.stat().st_mtime_ns)
 
 
 def resolve(lock: Any, term: str, registry: str = "", mirror: str = "", *, digests: bool = True) -> Any:

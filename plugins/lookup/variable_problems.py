@@ -33,10 +33,10 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.lookup import LookupBase
+from ansible_collections.titanium.platform.plugins.module_utils import yaml_file
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
@@ -46,7 +46,7 @@ def specifications() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(ROLES.glob("*/meta/argument_specs.yml")):
         options: dict[str, Any] = {}
-        for entry_point in yaml.safe_load(path.read_text())["argument_specs"].values():
+        for entry_point in yaml_file.read(path)["argument_specs"].values():
             options.update(entry_point.get("options", {}))
         found[path.parts[-3]] = options
     return found
