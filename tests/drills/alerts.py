@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.e2e.conftest import EDGE, by_hand, kubectl, playbook
+from tests.e2e.conftest import EDGE, by_hand, kubectl, monitoring_has, playbook
 from tests.e2e.mesh import NAMESPACE
 
 if TYPE_CHECKING:
@@ -111,11 +111,6 @@ class Readers:
                 except httpx.TransportError:
                     failed = True
                 self.failed += failed
-
-
-def runs(name: str) -> bool:
-    """Whether a StatefulSet of the monitoring runs."""
-    return bool(kubectl("-n", MONITORING, "get", "statefulset", name, "--ignore-not-found").strip())
 
 
 def scale(kind: str, name: str, namespace: str, replicas: int) -> None:
@@ -296,12 +291,7 @@ def run(drill: Drill, receiver: Receiver, readers: Readers) -> Outcome:
 
 def configure(*, receiver: bool) -> None:
     """Have Alertmanager tell this script, or as the inventory says."""
-    # Loki's rules stay where there is a Loki.
-    variables: dict[str, Any] = {
-        "titanium_metrics": True,
-        "titanium_logs": runs("loki"),
-        "titanium_traces": runs("jaeger"),
-    }
+    variables: dict[str, Any] = {"titanium_metrics": True}
     if receiver:
         url = f"http://{RECEIVER[0]}:{RECEIVER[1]}/"
         variables |= {
@@ -323,7 +313,7 @@ def main() -> int:
     unknown = set(wanted) - {drill.name for drill in DRILLS}
     if unknown:
         parser.error(f"there is no drill {', '.join(sorted(unknown))}; there are {', '.join(d.name for d in DRILLS)}")
-    if not runs("prometheus-prometheus"):
+    if not monitoring_has("prometheus-prometheus"):
         sys.exit("no Prometheus in this platform; mend: titanium_metrics: true in the inventory, and make up")
 
     receiver, readers = Receiver(), Readers()
@@ -335,7 +325,7 @@ def main() -> int:
             for drill in DRILLS:
                 if drill.name not in wanted:
                     continue
-                if not runs(drill.needs):
+                if not monitoring_has(drill.needs):
                     print(f"{drill.name}: left out, this platform has none")
                     continue
                 outcomes.append(run(drill, receiver, readers))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import re
 import subprocess
@@ -49,8 +50,9 @@ class Run:
 
 @functools.cache
 def layers() -> tuple[str, ...]:
-    """What a run is told so that it neither adds GitOps to the platform nor takes it away; as it was when this was first asked."""
-    return ("-e", f"titanium_gitops={str(kept_by_argocd()).lower()}")
+    """What a run is told so that it neither adds GitOps, logs or traces nor takes them away; as they were when this was first asked."""
+    wanted = {"gitops": kept_by_argocd(), "logs": monitoring_has("loki"), "traces": monitoring_has("jaeger")}
+    return ("-e", json.dumps({f"titanium_{layer}": there for layer, there in wanted.items()}))
 
 
 def playbook(*arguments: str, environment: dict[str, str] | None = None, cwd: Path = ROOT) -> Run:
@@ -86,6 +88,11 @@ def kubectl(*arguments: str, check: bool = True, stdin: str | None = None) -> st
 def kept_by_argocd() -> bool:
     """Whether Argo CD keeps the application as git says, and takes back what is changed by hand."""
     return bool(kubectl("-n", "argocd", "get", "applications.argoproj.io", "blog", "-o", "name", check=False).strip())
+
+
+def monitoring_has(name: str) -> bool:
+    """Whether a StatefulSet of the monitoring is there."""
+    return bool(kubectl("-n", "monitoring", "get", "statefulset", name, "--ignore-not-found").strip())
 
 
 def well(within: float = 90) -> None:

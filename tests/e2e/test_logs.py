@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from scripts.logs.loki import Line, ask_cluster, find, logql
-from tests.e2e.conftest import EDGE, KUBECONFIG, ROOT, kubectl
+from tests.e2e.conftest import EDGE, KUBECONFIG, ROOT, kubectl, monitoring_has
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,7 +74,7 @@ time.sleep(600)
 @pytest.fixture(scope="module", autouse=True)
 def kept() -> None:
     """The platform keeps its logs only where titanium_logs is true."""
-    if not kubectl("get", "statefulset", "loki", "--namespace", "monitoring", "--ignore-not-found").strip():
+    if not monitoring_has("loki"):
         pytest.skip("no Loki in this platform (titanium_logs)")
 
 

@@ -16,7 +16,7 @@ import pytest
 from scripts.logs.loki import ask_cluster as ask_loki_by
 from scripts.logs.loki import find
 from scripts.traces.jaeger import Span, ask_cluster, spans, tree, walk
-from tests.e2e.conftest import EDGE, KUBECONFIG, ROOT, kubectl
+from tests.e2e.conftest import EDGE, KUBECONFIG, ROOT, monitoring_has
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ WAIT = 60
 @pytest.fixture(scope="module", autouse=True)
 def kept() -> None:
     """The platform keeps traces only where titanium_traces is true."""
-    if not kubectl("get", "statefulset", "jaeger", "--namespace", "monitoring", "--ignore-not-found").strip():
+    if not monitoring_has("jaeger"):
         pytest.skip("no Jaeger in this platform (titanium_traces)")
 
 
