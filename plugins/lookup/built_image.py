@@ -53,7 +53,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.titanium.platform.plugins.module_utils import yaml_file
+
+from ..module_utils import yaml_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

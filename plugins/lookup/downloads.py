@@ -48,7 +48,8 @@ import yaml
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.titanium.platform.plugins.lookup.lock import LOCK, downloads
-from ansible_collections.titanium.platform.plugins.module_utils import yaml_file
+
+from ..module_utils import yaml_file
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]

@@ -41,7 +41,8 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.titanium.platform.plugins.module_utils import yaml_file
+
+from ..module_utils import yaml_file
 
 COLLECTION = Path(__file__).resolve().parents[2]
 SOURCES = COLLECTION / "roles" / "go_binaries" / "files"

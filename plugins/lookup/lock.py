@@ -71,7 +71,8 @@ import yaml
 from ansible.errors import AnsibleLookupError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.titanium.platform.plugins.module_utils import yaml_file
+
+from ..module_utils import yaml_file
 
 # The lock file lies at the root of the collection, installed or in place.
 LOCK = Path(__file__).absolute().parents[2] / "lock.yml"

@@ -36,7 +36,8 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.titanium.platform.plugins.module_utils import yaml_file
+
+from ..module_utils import yaml_file
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
