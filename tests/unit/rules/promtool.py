@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -37,16 +38,32 @@ def promtool(*arguments: str) -> tuple[int, str]:
     return process.returncode, process.stdout + process.stderr
 
 
-def run_tests(folder: Path, file: str, tests: list[dict[str, Any]]) -> tuple[int, str]:
-    """Run promtool's tests of the rule file called `file`, with files of its own in `folder`."""
-    path = folder / "test.yaml"
-    content = {
-        "rule_files": [str(FOLDER / f"{file}.yaml")],
-        "evaluation_interval": f"{STEP}s",
-        "tests": [{"interval": f"{STEP}s", **test} for test in tests],
-    }
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
-    return promtool("test", "rules", str(path))
+def needed(file: str, alert: str) -> dict[str, Any]:
+    """A file's groups with an alert's rules, and those that record what they ask for, alone: promtool is the faster for it."""
+    content: dict[str, Any] = yaml.safe_load((FOLDER / f"{file}.yaml").read_text(encoding="utf-8"))
+    everything = [rule for group in content["groups"] for rule in group["rules"]]
+    wanted = [rule for rule in everything if rule.get("alert") == alert]
+    for rule in wanted:
+        asked = set(re.findall(r"[\w:]+", rule["expr"]))
+        wanted += [other for other in everything if other.get("record") in asked and other not in wanted]
+    groups = [{**group, "rules": [rule for rule in group["rules"] if rule in wanted]} for group in content["groups"]]
+    return {"groups": [group for group in groups if group["rules"]]}
+
+
+def run_tests(folder: Path, file: str, tests: dict[str, list[dict[str, Any]]]) -> tuple[int, str]:
+    """Run promtool's tests of alerts of the rule file called `file`, with files of its own in `folder`."""
+    paths = []
+    for alert, ones in tests.items():
+        rule_file = folder / f"{alert}.rules.yaml"
+        rule_file.write_text(yaml.safe_dump(needed(file, alert)), encoding="utf-8")
+        content = {
+            "rule_files": [str(rule_file)],
+            "evaluation_interval": f"{STEP}s",
+            "tests": [{"interval": f"{STEP}s", **one} for one in ones],
+        }
+        paths.append(folder / f"{alert}.yaml")
+        paths[-1].write_text(yaml.safe_dump(content), encoding="utf-8")
+    return promtool("test", "rules", *map(str, paths))
 
 
 def firing(alert: str, minutes: float, count: int, **labels: str) -> dict[str, Any]:

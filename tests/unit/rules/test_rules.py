@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,7 +49,7 @@ def of(path: Path) -> list[tuple[str, Case]]:
 @pytest.mark.parametrize("path", TESTED, ids=lambda path: path.stem)
 def test_alerts(path: Path, tmp_path: Path) -> None:
     """Silent while all is well, firing while it is not, silent soon after."""
-    tests = []
+    tests = defaultdict(list)
     for alert, case in of(path):
         well, ill, again = case.minutes
         expected = [
@@ -56,7 +57,7 @@ def test_alerts(path: Path, tmp_path: Path) -> None:
             firing(alert, well + ill - 1, case.alerts),
             firing(alert, well + ill + again - 1, 0),
         ]
-        tests.append({"input_series": case.input_series(), "promql_expr_test": expected})
+        tests[alert].append({"input_series": case.input_series(), "promql_expr_test": expected})
     status, output = run_tests(tmp_path, path.stem, tests)
     assert status == 0, output
 
@@ -64,14 +65,11 @@ def test_alerts(path: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", TESTED, ids=lambda path: path.stem)
 def test_texts(path: Path, tmp_path: Path) -> None:
     """What somebody reads at night has no gap: promtool prints the alerts where none were expected."""
-    tests = [
-        {
-            "input_series": case.input_series(),
-            "alert_rule_test": [{"alertname": alert, "eval_time": f"{sum(case.minutes[:2]) - 1}m", "exp_alerts": []}],
-        }
-        for alert, case in of(path)
-        if case.alerts
-    ]
+    tests = defaultdict(list)
+    for alert, case in of(path):
+        if case.alerts:
+            expected = [{"alertname": alert, "eval_time": f"{sum(case.minutes[:2]) - 1}m", "exp_alerts": []}]
+            tests[alert].append({"input_series": case.input_series(), "alert_rule_test": expected})
     status, output = run_tests(tmp_path, path.stem, tests)
     texts = re.findall(r'(?:description|summary)="((?:[^"\\]|\\.)*)"', output)
     assert status != 0, output
@@ -82,7 +80,9 @@ def test_texts(path: Path, tmp_path: Path) -> None:
 
 def test_watchdog_always_fires(tmp_path: Path) -> None:
     expected = [firing("Watchdog", minutes, 1) for minutes in (0, 1, 1000)]
-    status, output = run_tests(tmp_path, "monitoring", [{"input_series": [], "promql_expr_test": expected}])
+    status, output = run_tests(
+        tmp_path, "monitoring", {"Watchdog": [{"input_series": [], "promql_expr_test": expected}]}
+    )
     assert status == 0, output
 
 
