@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import sys
 import time
@@ -116,7 +117,8 @@ def test_a_callers_trace_goes_on_through_the_blog() -> None:
 def test_what_nobody_will_look_for_is_not_kept() -> None:
     """Of requests that went well a share is kept, told apart by their traces alone; of probes none."""
     now = time.time_ns()
-    *marked, last = [f"{now:024x}{number:08x}" for number in range(101)]
+    # Drawn by lot as callers draw them: neighbours are kept or left together. That none of a hundred is kept happens once in 37,000 runs.
+    *marked, last = [secrets.token_hex(16) for _ in range(101)]
 
     def get(path: str, trace: str) -> int:
         return client.get(path, headers={"traceparent": f"00-{trace}-{now:016x}-01"}).status_code
@@ -128,7 +130,7 @@ def test_what_nobody_will_look_for_is_not_kept() -> None:
     spans_of(last, {"api-gateway", "blog-service"})
     kept = [trace for trace in marked if spans(ASK(f"/api/traces/{trace}"))]
     print(f"\nof {len(marked)} ordinary traces {len(kept)} were kept")
-    assert len(kept) < len(marked) / 2
+    assert 0 < len(kept) < len(marked) / 2
     times = {"start": now // 1000 - 900 * 10**6, "end": now // 1000 + 10**7, "limit": 200}
     names = {
         span.name
