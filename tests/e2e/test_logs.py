@@ -206,6 +206,7 @@ def test_every_line_arrives_once_through_restarts(namespace: str) -> None:
     assert sum(count_of(namespace, pod) for pod in pods) == PODS * LINES
 
 
+@pytest.mark.slow
 def test_every_line_arrives_when_the_collector_is_killed(namespace: str) -> None:
     """The same when it gets no time to say goodbye, twice: what it sends again is shown once."""
     started = time.monotonic()
