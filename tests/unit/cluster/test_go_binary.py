@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 import yaml
 
+from plugins.lookup import go_binary
+
 ROOT = Path(__file__).resolve().parents[3]
-spec = importlib.util.spec_from_file_location("go_binary", ROOT / "plugins/lookup/go_binary.py")
-assert spec
-assert spec.loader
-go_binary = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(go_binary)
 
 
 @pytest.fixture

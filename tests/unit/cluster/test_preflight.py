@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from types import ModuleType
+from plugins.lookup import cidr_problems as cidr
+from plugins.lookup import variable_problems as variables
+from plugins.modules import host_check as host
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def load(path: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-host = load("plugins/modules/host_check.py")
-cidr = load("plugins/lookup/cidr_problems.py")
-variables = load("plugins/lookup/variable_problems.py")
 
 
 def nobody(_: str) -> bool:
@@ -85,15 +71,15 @@ def test_another_cluster_is_seen_unless_it_has_a_network_of_its_own(tmp_path: Pa
 
 
 def test_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert host.root() == "not root: a node needs it. Mend: sudo make up"
 
 
 @pytest.mark.parametrize("release", [{"ID": "fedora", "VERSION_ID": "43"}, {"ID": "debian", "VERSION_ID": "11"}, {}])
 def test_another_system(monkeypatch: pytest.MonkeyPatch, release: dict[str, str]) -> None:
-    monkeypatch.setattr(host.platform, "machine", lambda: "x86_64")
-    monkeypatch.setattr(host.platform, "freedesktop_os_release", lambda: release)
-    assert "Mend:" in host.system()
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: release)
+    assert "Mend:" in (host.system() or "")
 
 
 @pytest.mark.parametrize(
@@ -122,8 +108,8 @@ def test_the_role_with_the_longest_name_owns_a_variable() -> None:
 def test_a_misspelt_variable_gets_a_hint() -> None:
     options: dict[str, Any] = {"postgresql_storage_size": {}, "postgresql_image": {}}
     assert variables.unknown("postgresql_image", options) is None
-    assert variables.unknown("postgresql_storage_sise", options).endswith("did you mean postgresql_storage_size?")
-    assert variables.unknown("x_1", {"entirely_other": {}}).endswith("the role knows: entirely_other")
+    assert str(variables.unknown("postgresql_storage_sise", options)).endswith("did you mean postgresql_storage_size?")
+    assert str(variables.unknown("x_1", {"entirely_other": {}})).endswith("the role knows: entirely_other")
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,9 @@ async def test_keys_are_read_ahead_and_again(publisher: Publisher, monkeypatch: 
     publisher.status = 500
     verifier = TokenVerifier(publisher.url)
     await verifier.open()
+    async with asyncio.timeout(5):
+        while publisher.asked < 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
     await asyncio.sleep(0.1)
     assert publisher.asked == 1
     publisher.status = 200
