@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.integration.k3s.lab import Lab, Run
 
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = [pytest.mark.timeout(1500), pytest.mark.slow]
 
 SERVERS = ["cp-1", "cp-2", "cp-3"]
 #: What the double of systemctl leaves on a host.
