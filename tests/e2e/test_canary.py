@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.harness.load import Load
 
 from .conftest import EDGE, kubectl, playbook, well
@@ -57,6 +59,7 @@ def test_broken_version_is_rolled_back() -> None:
     broken_one_is_rolled_back()
 
 
+@pytest.mark.slow
 def test_version_that_never_gets_ready_sees_no_reader() -> None:
     with Load(EDGE) as load:
         code, output = canary({"DATABASE_NAME": "nowhere"}, [5])

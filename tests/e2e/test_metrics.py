@@ -202,6 +202,7 @@ def received() -> list[dict[str, Any]]:
 
 @pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("webhook")
+@pytest.mark.slow
 def test_alert_reaches_a_webhook_and_resolves_and_the_critical_one_keeps_the_warning_quiet() -> None:
     started = time.monotonic()
     while not received():
