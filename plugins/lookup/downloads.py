@@ -47,9 +47,9 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.titanium.platform.plugins.lookup.lock import LOCK, downloads
 
 from ..module_utils import yaml_file
+from .lock import LOCK, downloads
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]

@@ -24,5 +24,5 @@ def read(path: Path) -> Any:
 @cache
 def _parsed(path: Path, modified: int) -> Any:
     del modified  # part of the cache's key: an edited file is read again
-    # By libyaml, which is ten times as fast as YAML in Python.
+    # By libyaml: parsed in Python these files were a quarter of what a run of one layer took.
     return yaml_load(path.read_text(encoding="utf-8"))

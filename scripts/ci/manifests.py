@@ -10,8 +10,6 @@ here and are counted; any other kind without a schema is an error.
 from __future__ import annotations
 
 import argparse
-import functools
-import json
 import subprocess
 import sys
 from collections import Counter
@@ -43,12 +41,6 @@ def render(folder: Path) -> list[dict[str, Any]]:
 
 def problem(manifest: dict[str, Any], version: str) -> str | None:
     """Return what a Kubernetes version has against an object, None if nothing."""
-    return _problem(json.dumps(manifest, sort_keys=True, default=str), version)
-
-
-@functools.cache  # most objects are the same in all overlays, and the library reads its schemas anew each time
-def _problem(text: str, version: str) -> str | None:
-    manifest = json.loads(text)
     try:
         kubernetes_validate.validate(manifest, version, strict=True)
     except kubernetes_validate.ValidationError as error:

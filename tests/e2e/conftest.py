@@ -92,7 +92,7 @@ def kept_by_argocd() -> bool:
 
 def monitoring_has(name: str) -> bool:
     """Whether a StatefulSet of the monitoring is there."""
-    return bool(kubectl("-n", "monitoring", "get", "statefulset", name, "--ignore-not-found").strip())
+    return bool(kubectl("-n", "monitoring", "get", "statefulset", name, "-o", "name", check=False).strip())
 
 
 def well(within: float = 90) -> None:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import stat
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-ROOT = Path(__file__).resolve().parents[3]
-spec = importlib.util.spec_from_file_location("pki", ROOT / "plugins/modules/pki.py")
-assert spec
-assert spec.loader
-pki = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(pki)
+from plugins.modules import pki
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SERVER: dict[str, Any] = {
     "name": "server",

@@ -50,7 +50,12 @@ def series(alert: str, journey: str, shares: list[tuple[int, float]]) -> list[di
     return [{"series": name, "values": " ".join(values)} for name, values in names]
 
 
-def check(tmp_path: Path, alert: str, input_series: list[dict[str, str]], expected: list[dict[str, Any]]) -> None:
+def check(
+    tmp_path: Path,
+    input_series: list[dict[str, str]],
+    expected: list[dict[str, Any]],
+    alert: str = "AvailabilityBudgetBurn",
+) -> None:
     tests = {alert: [{"input_series": input_series, "promql_expr_test": expected}]}
     status, output = run_tests(tmp_path, "slo", tests)
     assert status == 0, output
@@ -62,7 +67,6 @@ def test_fires_on_a_fast_burn_and_resolves(alert: str, tmp_path: Path) -> None:
     lines = [line for journey in JOURNEYS for line in series(alert, journey, [(60, 0), (55, 0.9), (30, 0)])]
     check(
         tmp_path,
-        alert,
         lines,
         [
             firing(alert, 59, 0),
@@ -70,6 +74,7 @@ def test_fires_on_a_fast_burn_and_resolves(alert: str, tmp_path: Path) -> None:
             # The short window ends it, long before the long one forgets.
             firing(alert, 122, 0, window="1h"),
         ],
+        alert,
     )
 
 
@@ -80,7 +85,7 @@ def test_an_outage_is_told_within_four_minutes(tmp_path: Path) -> None:
         # Who is woken for one journey is not told that another one is ill.
         firing("AvailabilityBudgetBurn", 89, 1, window="1h"),
     ]
-    check(tmp_path, "AvailabilityBudgetBurn", series("AvailabilityBudgetBurn", "read", shares), expected)
+    check(tmp_path, series("AvailabilityBudgetBurn", "read", shares), expected)
 
 
 @pytest.mark.parametrize("alert", BOTH)
@@ -88,14 +93,13 @@ def test_a_short_spike_wakes_nobody(alert: str, tmp_path: Path) -> None:
     """A minute in which a tenth fails or is slow: 0.17 % of the hour."""
     samples = [firing(alert, minute, 0, severity="critical") for minute in range(58, 130, 2)]
     lines = series(alert, "read", [(60, 0), (1, 0.1), (70, 0)])
-    check(tmp_path, alert, lines, samples)
+    check(tmp_path, lines, samples, alert)
 
 
 def test_a_slow_burn_is_a_warning(tmp_path: Path) -> None:
     """0.5 % for hours: five times as fast as it may, so that the budget lasts six days."""
     check(
         tmp_path,
-        "AvailabilityBudgetBurn",
         series("AvailabilityBudgetBurn", "read", [(60, 0), (300, 0.005), (180, 0)]),
         [
             firing("AvailabilityBudgetBurn", 359, 0, severity="critical"),
@@ -107,9 +111,7 @@ def test_a_slow_burn_is_a_warning(tmp_path: Path) -> None:
 
 def test_within_the_budget_is_silence(tmp_path: Path) -> None:
     expected = [firing("AvailabilityBudgetBurn", minutes, 0) for minutes in (200, 480)]
-    check(
-        tmp_path, "AvailabilityBudgetBurn", series("AvailabilityBudgetBurn", "read", [(60, 0), (430, 0.0008)]), expected
-    )
+    check(tmp_path, series("AvailabilityBudgetBurn", "read", [(60, 0), (430, 0.0008)]), expected)
 
 
 def test_a_handful_of_failures_on_a_quiet_site_wakes_nobody(tmp_path: Path) -> None:
@@ -121,7 +123,6 @@ def test_a_handful_of_failures_on_a_quiet_site_wakes_nobody(tmp_path: Path) -> N
     ]
     check(
         tmp_path,
-        "AvailabilityBudgetBurn",
         quiet,
         [firing("AvailabilityBudgetBurn", minutes, 0) for minutes in range(118, 200, 2)],
     )
@@ -129,11 +130,11 @@ def test_a_handful_of_failures_on_a_quiet_site_wakes_nobody(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("alert", BOTH)
 def test_no_traffic_is_no_failure(alert: str, tmp_path: Path) -> None:
-    check(tmp_path, alert, [], [firing(alert, minutes, 0) for minutes in (10, 60)])
+    check(tmp_path, [], [firing(alert, minutes, 0) for minutes in (10, 60)], alert)
 
 
 def test_a_refused_or_wrong_request_is_no_failure(tmp_path: Path) -> None:
     """4xx are answers; so is 499, a reader who left."""
     line = 'http_requests_total{job="api-gateway", method="GET", route="/blog/*", status="%d"}'
     lines = [{"series": line % status, "values": "0+30x400"} for status in (200, 404, 429, 499)]
-    check(tmp_path, "AvailabilityBudgetBurn", lines, [firing("AvailabilityBudgetBurn", 190, 0)])
+    check(tmp_path, lines, [firing("AvailabilityBudgetBurn", 190, 0)])
