@@ -1,4 +1,4 @@
-"""Metrics, logs, dashboards and GitOps of the inventories that pull upstream's images, on a real API server.
+"""Metrics, logs, traces, dashboards and GitOps of the inventories that pull upstream's images, on a real API server.
 
 The playbooks run as users run them, twice. The API server and its controllers are real; doubles are the node (`node.py`), on which every pod
 is ready at once, and what Prometheus' operator and Loki would answer. So all that is applied is accepted by Kubernetes and by the CRDs of
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-LAYERS = ("--tags", "metrics,logs,gitops,dashboards")
-ALL_ON: dict[str, Any] = {f"titanium_{layer}": True for layer in ("metrics", "logs", "gitops", "grafana")}
+LAYERS = ("--tags", "metrics,logs,traces,gitops,dashboards")
+ALL_ON: dict[str, Any] = {f"titanium_{layer}": True for layer in ("metrics", "logs", "traces", "gitops", "grafana")}
 LOCKED = {name: image(entry) for name, entry in yaml.safe_load((ROOT / "lock.yml").read_text())["images"].items()}
 RULES = {path.stem for path in (ROOT / "roles/prometheus/files/rules").glob("*.yaml")}
 DASHBOARDS = {path.stem for path in (ROOT / "roles/grafana/files/dashboards").glob("*.json")}
@@ -47,6 +47,7 @@ RUNS = {
     "Deployment/kube-state-metrics/kube-state-metrics": "kube-state-metrics",
     "StatefulSet/loki/loki": "loki",
     "DaemonSet/otel-collector/otel-collector": "otel-collector",
+    "StatefulSet/jaeger/jaeger": "jaeger",
     "Deployment/grafana/grafana": "grafana",
 }
 #: Pod Security as the role k3s has it, and the application's own.
@@ -145,7 +146,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
             plane.create("/api/v1/namespaces", body)
         # Here it takes moments, or never.
-        roles = ("prometheus", "loki", "otel_collector", "grafana", "argocd")
+        roles = ("prometheus", "loki", "otel_collector", "jaeger", "grafana", "argocd")
         site.extra |= {f"{role}_wait_timeout": 90 for role in roles}
         # What Argo CD makes of its repository is its own business.
         site.extra |= ALL_ON | {"titanium_kubeconfig": str(plane.kubeconfig), "argocd_wait": False}
@@ -287,7 +288,7 @@ def test_what_is_reached_from_outside(place: Place) -> None:
 def test_grafana_has_what_there_is(place: Place) -> None:
     found = {item["metadata"]["name"]: item["data"] for item in place.items("/api/v1/namespaces/monitoring/configmaps")}
     sources = {entry["name"] for entry in json.loads(found["grafana"]["datasources.yaml"])["datasources"]}
-    assert sources == {"Prometheus", "Alertmanager", "Loki"}
+    assert sources == {"Prometheus", "Alertmanager", "Loki", "Traces"}
     shown = {name.removeprefix("grafana-dashboard-") for name in found if name.startswith("grafana-dashboard-")}
     assert shown == DASHBOARDS - (set() if place.inventory == "solid-cloud" else {"mesh"})
 
@@ -317,7 +318,7 @@ def test_argo_cd_follows_the_repository(place: Place) -> None:
 @pytest.mark.timeout(600)
 def test_off_removes_them(place: Place) -> None:
     """And leaves what is another layer's, and what was kept."""
-    off = json.dumps({f"titanium_{layer}": False for layer in ("metrics", "logs", "grafana")})
+    off = json.dumps({f"titanium_{layer}": False for layer in ("metrics", "logs", "traces", "grafana")})
     place.site.must("site.yml", *LAYERS, "-e", off)
     assert {name.split("/")[1].split("-")[0] for name in place.workloads} == {"argocd"}
     kinds = {item["spec"]["group"] for item in place.items("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")}
@@ -337,11 +338,11 @@ def test_where_there_is_no_repository_it_says_so(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_not_looked_at(tmp_path: Path) -> None:
-    """Without a mesh, logs and GitOps, and from a registry of one's own."""
+    """Without a mesh, logs, traces and GitOps, and from a registry of one's own."""
     site = operators_machine("solid-cloud", tmp_path)
     off = {f"titanium_{layer}": False for layer in ("mesh", "logs", "gitops")}
     folder = render(site, tmp_path / "rendered", titanium_image_registry="registry.internal:5000", **off)
-    assert set(rendered(folder, "PrometheusRule")) == RULES - {"control-plane", "mesh", "logs", "gitops"}
+    assert set(rendered(folder, "PrometheusRule")) == RULES - {"control-plane", "mesh", "logs", "traces", "gitops"}
     data = rendered(folder, "ConfigMap")
     assert {name.removeprefix("grafana-dashboard-") for name in data if "-dashboard-" in name} == DASHBOARDS - {
         "mesh",
@@ -363,7 +364,7 @@ def test_what_is_not_there_is_not_looked_at(tmp_path: Path) -> None:
 )
 def test_what_is_on_by_default(inventory: str, on: set[str], tmp_path: Path) -> None:
     site = operators_machine(inventory, tmp_path)
-    names = {layer: f"titanium_{layer}" for layer in ("metrics", "logs", "grafana", "gitops")}
+    names = {layer: f"titanium_{layer}" for layer in ("metrics", "logs", "traces", "grafana", "gitops")}
     found = site.resolved("localhost", *names.values())
     assert {layer for layer, name in names.items() if found[name]} == on
 
@@ -380,4 +381,4 @@ def test_a_bundle_of_local_has_all_layers(tmp_path: Path) -> None:
     }
     found = site.resolved("localhost", "bundle_downloads", "bundle_programs")
     assert set(found["bundle_downloads"]) == {"prometheus-operator", "argocd-core"}
-    assert {"prometheus-operator", "loki", "otel-collector", "argocd"} <= set(found["bundle_programs"])
+    assert {"prometheus-operator", "loki", "otel-collector", "jaeger", "argocd"} <= set(found["bundle_programs"])
