@@ -1,4 +1,4 @@
-"""Stands in for what a control plane without nodes lacks: a kubelet, Prometheus' operator, and a Loki that answers."""
+"""Stands in for what a control plane without nodes lacks: a kubelet, Prometheus' operator, and a Loki and a Jaeger that answer."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 NAME = "node-1"
 LOKI_PORT = 3100
+#: OTLP over HTTP, and questions.
+JAEGER_PORTS = (4318, 16686)
 #: Custom resources that an operator would answer for.
 OPERATED = ("prometheuses", "alertmanagers")
 
@@ -36,33 +38,19 @@ def own_address() -> str:
     return str(found[0])
 
 
-class Loki(ThreadingHTTPServer):
-    """As much of Loki as takes lines and finds them again."""
+class Store(ThreadingHTTPServer):
+    """One port of a double that takes lines or spans and finds them again: `kept` may be shared by several."""
 
-    def __init__(self, address: str) -> None:
-        super().__init__((address, LOKI_PORT), _LokiRequest)
-        self.lines: list[dict[str, Any]] = []
+    def __init__(self, address: str, port: int, request: type[_Request], kept: list[dict[str, Any]]) -> None:
+        super().__init__((address, port), request)
+        self.kept = kept
 
 
-class _LokiRequest(BaseHTTPRequestHandler):
-    server: Loki
+class _Request(BaseHTTPRequestHandler):
+    server: Store
 
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path != "/loki/api/v1/push":
-            self._answer(404, None)
-            return
-        self.server.lines += json.loads(body)["streams"]
-        self._answer(204, None)
-
-    def do_GET(self) -> None:
-        url = urlsplit(self.path)
-        if url.path != "/loki/api/v1/query_range":
-            self._answer(404, None)
-            return
-        wanted = parse_qs(url.query)["query"][0].split('"')[-2]
-        found = [stream for stream in self.server.lines if any(wanted in line for _, line in stream["values"])]
-        self._answer(200, {"status": "success", "data": {"resultType": "streams", "result": found}})
+    def _sent(self) -> Any:
+        return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
 
     def _answer(self, status: int, body: Any) -> None:
         text = b"" if body is None else json.dumps(body).encode()
@@ -75,6 +63,57 @@ class _LokiRequest(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+class _LokiRequest(_Request):
+    def do_POST(self) -> None:
+        sent = self._sent()
+        if self.path != "/loki/api/v1/push":
+            self._answer(404, None)
+            return
+        self.server.kept += sent["streams"]
+        self._answer(204, None)
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        if url.path != "/loki/api/v1/query_range":
+            self._answer(404, None)
+            return
+        wanted = parse_qs(url.query)["query"][0].split('"')[-2]
+        found = [stream for stream in self.server.kept if any(wanted in line for _, line in stream["values"])]
+        self._answer(200, {"status": "success", "data": {"resultType": "streams", "result": found}})
+
+
+class _JaegerRequest(_Request):
+    def do_POST(self) -> None:
+        sent = self._sent()
+        if self.path != "/v1/traces":
+            self._answer(404, None)
+            return
+        scopes = [scope for resource in sent["resourceSpans"] for scope in resource["scopeSpans"]]
+        self.server.kept += [span for scope in scopes for span in scope["spans"]]
+        self._answer(200, {"partialSuccess": {}})
+
+    def do_GET(self) -> None:
+        wanted = urlsplit(self.path).path.removeprefix("/api/traces/")
+        spans = [
+            {"traceID": span["traceId"], "spanID": span["spanId"], "operationName": span["name"]}
+            for span in self.server.kept
+            if span["traceId"] == wanted
+        ]
+        if spans:
+            self._answer(200, {"data": [{"traceID": wanted, "spans": spans, "processes": {}}]})
+        else:
+            self._answer(404, {"data": None, "errors": [{"code": 404, "msg": "trace not found"}]})
+
+
+def stores(address: str) -> list[Store]:
+    """Return a Loki, and a Jaeger with its two ports, that listen at `address`."""
+    spans: list[dict[str, Any]] = []
+    return [
+        Store(address, LOKI_PORT, _LokiRequest, []),
+        *(Store(address, port, _JaegerRequest, spans) for port in JAEGER_PORTS),
+    ]
 
 
 @dataclass
@@ -90,7 +129,7 @@ class Node:
 
     def __enter__(self) -> Self:
         self._address = own_address()
-        self._loki = Loki(self._address)
+        self._stores = stores(self._address)
         self._beaten = 0.0
         self._over = threading.Event()
         self.plane.create(
@@ -99,7 +138,7 @@ class Node:
         )
         self._threads = [
             threading.Thread(target=self._run, daemon=True),
-            threading.Thread(target=self._loki.serve_forever, daemon=True),
+            *(threading.Thread(target=store.serve_forever, daemon=True) for store in self._stores),
         ]
         for thread in self._threads:
             thread.start()
@@ -107,8 +146,9 @@ class Node:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._loki.shutdown()
-        self._loki.server_close()
+        for store in self._stores:
+            store.shutdown()
+            store.server_close()
         for thread in self._threads:
             thread.join(30)
 

@@ -1,7 +1,7 @@
 """Metrics, logs, traces, dashboards and GitOps of the inventories that pull upstream's images, on a real API server.
 
 The playbooks run as users run them, twice. The API server and its controllers are real; doubles are the node (`node.py`), on which every pod
-is ready at once, and what Prometheus' operator and Loki would answer. So all that is applied is accepted by Kubernetes and by the CRDs of
+is ready at once, and what Prometheus' operator, Loki and Jaeger would answer. So all that is applied is accepted by Kubernetes and by the CRDs of
 the releases, and what a cluster's own parts make of it is not seen.
 """
 
