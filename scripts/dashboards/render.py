@@ -28,6 +28,9 @@ OUTPUT = Path(__file__).resolve().parents[2] / "build" / "dashboards"
 COLUMNS = 3
 SHOWN = 12
 """So many series, the largest, are drawn; Grafana lets one scroll, a picture does not."""
+LEGEND_COLUMNS = 2
+LEGEND_ROW = 0.07
+"""A row's height as a share of the axis."""
 
 
 def humanize(value: float, unit: str) -> str:
@@ -88,7 +91,11 @@ def draw(axes: Axes, panel: Panel, live: Live, sources: set[str]) -> str:
         axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))  # type: ignore[no-untyped-call]
         axes.tick_params(labelsize=6)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=5, loc="upper left", ncols=2, framealpha=0.6)
+        axes.xaxis.get_offset_text().set_fontsize(6)
+        axes.legend(fontsize=5, loc="upper left", ncols=LEGEND_COLUMNS, framealpha=0.6)
+        # Room for it above the lines.
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(bottom, top + (top - bottom) * LEGEND_ROW * math.ceil(len(axes.get_lines()) / LEGEND_COLUMNS))
     return ""
 
 
