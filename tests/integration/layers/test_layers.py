@@ -270,6 +270,7 @@ def test_volumes_are_of_the_clusters_default_class(place: Place) -> None:
 
 
 def test_what_is_reached_from_outside(place: Place) -> None:
+    # Argo CD's controller has a headless Service without any port.
     ports = {
         item["metadata"]["name"]: port["nodePort"]
         for item in place.items("/api/v1/services")
